@@ -1,0 +1,82 @@
+package kube
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+var (
+	// ErrNoConfig means that there is no kubeconfig where one was asked for, or none at all and no service account.
+	ErrNoConfig = errors.New("no kubeconfig")
+	// ErrNoContext means that the kubeconfig has no context of that name, or none that is current.
+	ErrNoContext = errors.New("no such context")
+	// ErrExpired means that the server has forgotten the list being paged through (410 Gone): begin again from the first
+	// page. The error is an apierrors.StatusError too.
+	ErrExpired = errors.New("the list expired while it was being read; it must be read again from the start")
+	// ErrNotServed means that the server does not know the resource, as when its CRD is not installed (404 on a list; a
+	// server answers a list of a known resource without objects with 200). The error is an apierrors.StatusError too.
+	ErrNotServed = errors.New("the server does not have this resource")
+	// ErrNoKey means that a Secret has no such key.
+	ErrNoKey = errors.New("no key")
+)
+
+// A busy server is asked again as often as client-go does, but never later than maxWait: the caller's timeout is for work.
+const (
+	maxTries = 10
+	maxWait  = 30 * time.Second
+)
+
+// retryAfter is how long the server asks to wait before the same request is made again; negative if it does not ask. Only 429
+// and 5xx count (RFC 9110 10.2.3 has the header in a 3xx too). The date form is not used by API servers.
+func retryAfter(resp *http.Response) time.Duration {
+	if resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode < 500 {
+		return -1
+	}
+	seconds, err := strconv.Atoi(resp.Header.Get("Retry-After"))
+	if err != nil || seconds < 0 {
+		return -1
+	}
+	return min(time.Duration(seconds)*time.Second, maxWait)
+}
+
+// statusError makes the error that client-go would make of an answer: the server's Status if there is one.
+func statusError(req *http.Request, resp *http.Response) error {
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // what can be read of it explains enough
+	var status metav1.Status
+	if json.Unmarshal(body, &status) == nil && status.Kind == "Status" && status.Status != metav1.StatusSuccess {
+		if status.Code == 0 {
+			status.Code = int32(resp.StatusCode)
+		}
+		return &apierrors.StatusError{ErrStatus: status}
+	}
+	seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
+	text := strings.Join(strings.Fields(string(body[:min(len(body), 200)])), " ")
+	return apierrors.NewGenericServerResponse(resp.StatusCode, strings.ToLower(req.Method), schema.GroupResource{}, "",
+		text, seconds, true)
+}
+
+// cause takes off the layer of net/http that repeats the URL.
+func cause(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return u.Err
+	}
+	return err
+}
+
+// list joins names for a message.
+func list(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}
