@@ -44,11 +44,19 @@ func New(config *rest.Config, context, namespace string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read address of the API server %q: %w", c.Host, err)
 	}
-	client, err := rest.HTTPClientFor(c)
+	client, err := rest.HTTPClientFor(http1(c))
 	if err != nil {
 		return nil, fmt.Errorf("make a client for %s: %w", base.Host, err)
 	}
 	return &Client{http: client, base: base, config: c, context: context, namespace: namespace, sleep: sleep}, nil
+}
+
+// http1 asks for HTTP/1.1. A list is one large answer after the other, and HTTP/2 cuts each into frames of 16 KiB with accounting
+// for every one: that takes a third more of the time that client and server spend on it.
+func http1(config *rest.Config) *rest.Config {
+	c := rest.CopyConfig(config)
+	c.NextProtos = []string{"http/1.1"}
+	return c
 }
 
 // Namespace is where namespaced objects are looked for when nothing else is said.

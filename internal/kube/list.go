@@ -23,8 +23,9 @@ const DefaultPageSize = 500
 // maxPage bounds one page in memory.
 const maxPage = 256 << 20
 
-// Resource names what to list. An empty namespace is all of them, or a cluster-scoped resource.
-type Resource struct{ Group, Version, Resource, Namespace string }
+// Resource names what to list. An empty namespace is all of them, or a cluster-scoped resource; a selector (of labels, as kubectl
+// takes it) narrows the list on the server.
+type Resource struct{ Group, Version, Resource, Namespace, Selector string }
 
 // String is the resource as kubectl writes it: persistentvolumes, volumes.longhorn.io.
 func (r Resource) String() string {
@@ -141,6 +142,9 @@ func (p *pager) join() fetched {
 // page fetches the page that a continue token names.
 func (p *pager) page(ctx context.Context, token string, b *buffer) fetched {
 	query := url.Values{"limit": {strconv.Itoa(p.size)}}
+	if p.resource.Selector != "" {
+		query.Set("labelSelector", p.resource.Selector)
+	}
 	if token != "" {
 		query.Set("continue", token)
 	}

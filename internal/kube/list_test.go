@@ -206,3 +206,21 @@ func TestUnreachableServerIsNamedWithTheCause(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestListPassesTheSelectorOnEveryPage(t *testing.T) {
+	s := kubetest.New(t)
+	for i := range 9 {
+		s.Add(pvs, "PersistentVolume", fmt.Sprintf(`{"metadata":{"name":"pv-%d","labels":{"tier":"%d"}}}`, i, i%3))
+	}
+	selected := pvs
+	selected.Selector = "tier in (0,2)"
+	items, pages, err := collect(t, s.Client(t), selected, 2)
+	if err != nil || len(items) != 6 || pages != 3 {
+		t.Errorf("%d items in %d pages, %v: %v", len(items), pages, err, items)
+	}
+	for _, r := range s.Requests() {
+		if !strings.Contains(r.Query, "labelSelector=tier+in+%280%2C2%29") {
+			t.Errorf("a request without the selector: %s", r.Query)
+		}
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/rest"
 
 	"plan/internal/kube"
@@ -146,8 +147,15 @@ func (s *Server) read(r *http.Request) (int, string) {
 // page answers a list. A list that has more pages is kept as it was when the first was asked for.
 func (s *Server) page(l *list, namespace string, r *http.Request) (int, string) {
 	items, from, version := l.items, 0, strconv.Itoa(s.version)
-	if namespace != "" {
-		items = slices.DeleteFunc(slices.Clone(items), func(item string) bool { return metadata(item).Namespace != namespace })
+	selector, err := labels.Parse(r.URL.Query().Get("labelSelector"))
+	if err != nil {
+		return http.StatusBadRequest, failure(http.StatusBadRequest, "BadRequest", err.Error())
+	}
+	if namespace != "" || !selector.Empty() {
+		items = slices.DeleteFunc(slices.Clone(items), func(item string) bool {
+			meta := metadata(item)
+			return namespace != "" && meta.Namespace != namespace || !selector.Matches(labels.Set(meta.Labels))
+		})
 	}
 	limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
 	if token := r.URL.Query().Get("continue"); token != "" {
@@ -159,7 +167,7 @@ func (s *Server) page(l *list, namespace string, r *http.Request) (int, string) 
 		_, version, _ = strings.Cut(snapshot, "@")
 		from, _ = strconv.Atoi(at)
 	}
-	snapshot := r.URL.Path + "@" + version
+	snapshot := r.URL.Path + "?" + selector.String() + "@" + version
 	next, rest := "", 0
 	to := len(items)
 	if limit > 0 && from+limit < to {
@@ -176,7 +184,10 @@ func (s *Server) page(l *list, namespace string, r *http.Request) (int, string) 
 		l.kind, l.apiVersion, meta, strings.Join(items[from:to], ","))
 }
 
-type meta struct{ Name, Namespace string }
+type meta struct {
+	Name, Namespace string
+	Labels          map[string]string
+}
 
 func metadata(item string) meta {
 	var o struct{ Metadata meta }

@@ -1,0 +1,267 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"plan/schema"
+)
+
+// maxSteps is how many step instances a plan may have.
+const maxSteps = 10000
+
+// Language is what plans may say: the envelope and the kinds of step. It can load any number of plans, one at a time.
+type Language struct {
+	kinds     map[string]Kind
+	validator *schema.Validator
+}
+
+// NewLanguage makes a language of kinds and the bundle that schema.Bundle made of them. later is as in schema.NewValidator.
+func NewLanguage(kinds []Kind, bundle []byte, later []string) (*Language, error) {
+	v, err := schema.NewValidator(bundle, later)
+	if err != nil {
+		return nil, err
+	}
+	lang := &Language{kinds: map[string]Kind{}, validator: v}
+	for _, k := range kinds {
+		lang.kinds[k.Name] = k
+	}
+	return lang, nil
+}
+
+// Source is a plan file.
+type Source struct {
+	File string // for messages
+	Dir  string // what relative paths are relative to
+	Data []byte
+}
+
+// Override replaces a field of the file, or adds it.
+type Override struct {
+	Path   []string // keys and indices from the root
+	Value  any
+	Origin string // the variable or flag: CLUSTER_NAME, --context
+	Shown  string // the value as people may see it
+
+	FillOnly bool // a different value in the file is an error that names both
+	Default  bool // the file's value stays
+}
+
+// Fault is a problem that Check found, at a path below the step's with.
+type Fault struct {
+	Path    string // keep.last, headers[0]; empty is with itself
+	Message string
+}
+
+// LoadOptions are what a plan is loaded with.
+type LoadOptions struct {
+	Set    map[string]string // parameters by name, from --set
+	Getenv func(string) (string, bool)
+	// Overrides tells, from the file's values, what to replace. Later ones win.
+	Overrides func(file map[string]any) ([]Override, error)
+	// Offline tolerates required parameters without a value: the plan is checked, not run.
+	Offline bool
+	// Check looks at a step's fields as far as they are known: what the schema cannot see.
+	Check func(step *Step, with map[string]any) []Fault
+}
+
+// loader loads one plan.
+type loader struct {
+	lang     *Language
+	opts     LoadOptions
+	doc      *schema.Document
+	plan     *Plan
+	compiler *compiler
+	values   values
+	missing  map[string]bool // params.NAME and env.NAME without a value, tolerated offline
+	decls    []*decl
+	byID     map[string]*decl
+	cyclic   int // how often needs go in a circle
+	defaults struct {
+		timeout, deadline time.Duration // 0: not given
+		retry             *yaml.Node
+	}
+	broken   map[string]bool // paths that the schema has found wrong; no more is said of them
+	problems schema.Problems
+}
+
+// Load reads a plan and checks all of it. On a fault the error is a schema.Problems with every problem found, and no plan is returned.
+func (lang *Language) Load(src Source, o LoadOptions) (*Plan, error) {
+	doc, problems := schema.Parse(src.File, src.Data)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	if o.Getenv == nil {
+		o.Getenv = func(string) (string, bool) { return "", false }
+	}
+	l := &loader{lang: lang, opts: o, doc: doc, plan: &Plan{File: src.File, Dir: src.Dir}, byID: map[string]*decl{}, missing: map[string]bool{}, broken: map[string]bool{}}
+	if o.Overrides != nil {
+		file, _ := schema.Value(doc.Root).(map[string]any)
+		overrides, err := o.Overrides(file)
+		if err != nil {
+			return nil, err
+		}
+		l.override(overrides)
+	}
+	l.problems = append(l.problems, lang.validator.Document(doc)...)
+	for _, p := range l.problems {
+		l.broken[p.Path] = true
+	}
+	spec := schema.Field(doc.Root, "spec")
+	l.envelope(spec)
+	l.params(spec)
+	l.declare(spec)
+	l.compile(spec)
+	l.checkKnown()
+	if len(l.problems) > 0 {
+		return nil, l.problems.Sorted()
+	}
+	l.plan.Hash = l.hash(src.Data)
+	return l.plan, nil
+}
+
+func (l *loader) fail(n *yaml.Node, path, format string, args ...any) {
+	l.report(l.doc.Problem(n, path, fmt.Sprintf(format, args...)))
+}
+
+func (l *loader) report(p schema.Problem) {
+	if !l.broken[p.Path] {
+		l.problems = append(l.problems, p)
+	}
+}
+
+// failAt reports an issue of an expression that begins offset characters into a scalar.
+func (l *loader) failAt(n *yaml.Node, offset int, path string, found issue) {
+	p := l.doc.ProblemAt(n, l.doc.Place(n, offset+found.offset), path, found.message)
+	p.Suggestion = found.suggestion
+	l.report(p)
+}
+
+// override puts values from outside into the document.
+func (l *loader) override(overrides []Override) {
+	for _, o := range overrides {
+		path := strings.Join(o.Path, ".")
+		current := l.doc.Get(o.Path)
+		if current != nil && o.Default {
+			continue
+		}
+		if current != nil && o.FillOnly {
+			if !reflect.DeepEqual(schema.Value(current), schema.Value(schema.Node(o.Value))) {
+				l.fail(current, path, "the file says %s and the %s says %s; it fills only what the file leaves open: make them agree, or remove one", shown(current), origin(o.Origin), o.Shown)
+			}
+			continue
+		}
+		before := l.doc.Set(o.Path, o.Value, origin(o.Origin))
+		applied := Applied{Field: strings.TrimPrefix(path, "spec."), Value: o.Shown, Origin: o.Origin}
+		if before != nil {
+			applied.Over = fmt.Sprintf("%s:%d", l.doc.File, before.Line)
+		}
+		l.plan.Overrides = append(l.plan.Overrides, applied)
+	}
+}
+
+// shown is a value of the file in a message.
+func shown(n *yaml.Node) string {
+	if n.Kind == yaml.ScalarNode {
+		return n.Value
+	}
+	return "something else"
+}
+
+// origin names a variable or flag in a message.
+func origin(name string) string {
+	if strings.HasPrefix(name, "-") {
+		return "flag " + name
+	}
+	return "variable " + name
+}
+
+// str gives a scalar's text, or "" for anything else; the schema has reported what is not a string.
+func str(n *yaml.Node) string {
+	if n == nil || n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
+		return ""
+	}
+	return n.Value
+}
+
+func (l *loader) envelope(spec *yaml.Node) {
+	p := l.plan
+	metadata := schema.Field(l.doc.Root, "metadata")
+	p.Name = str(schema.Field(metadata, "name"))
+	p.Description = str(schema.Field(metadata, "description"))
+	p.MaxParallel = int(l.integer(schema.Field(spec, "maxParallel"), 8))
+	p.Timeout = l.positive(schema.Field(spec, "timeout"), "spec.timeout", 24*time.Hour)
+	p.FinallyTimeout = l.positive(schema.Field(spec, "finallyTimeout"), "spec.finallyTimeout", time.Minute)
+	p.FailFast, _ = value(schema.Field(spec, "failFast")).(bool)
+	defaults := schema.Field(spec, "defaults")
+	l.defaults.timeout = l.positive(schema.Field(defaults, "timeout"), "spec.defaults.timeout", 0)
+	l.defaults.deadline = l.positive(schema.Field(defaults, "deadline"), "spec.defaults.deadline", 0)
+	l.defaults.retry = schema.Field(defaults, "retry")
+}
+
+func value(n *yaml.Node) any {
+	if n == nil {
+		return nil
+	}
+	return schema.Value(n)
+}
+
+func (l *loader) integer(n *yaml.Node, fallback int64) int64 {
+	if i, ok := value(n).(int64); ok {
+		return i
+	}
+	return fallback
+}
+
+// duration reads a literal duration. The schema has reported what is none.
+func (l *loader) duration(n *yaml.Node, fallback time.Duration) time.Duration {
+	if d, err := schema.ParseDuration(str(n)); err == nil {
+		return d
+	}
+	return fallback
+}
+
+// positive reads a literal duration that bounds something.
+func (l *loader) positive(n *yaml.Node, path string, fallback time.Duration) time.Duration {
+	d := l.duration(n, fallback)
+	if given, err := schema.ParseDuration(str(n)); err == nil && given == 0 {
+		l.fail(n, path, tooShort)
+	}
+	return d
+}
+
+const tooShort = "must be longer than nothing; leave it out for the default"
+
+// hash names what the plan does: the file, the parameters, what was overridden. Where a value came from makes no difference.
+func (l *loader) hash(data []byte) string {
+	h := sha256.New()
+	var fields [][2]string
+	for _, o := range l.plan.Overrides {
+		if !strings.HasPrefix(o.Field, "params.") {
+			fields = append(fields, [2]string{o.Field, o.Value})
+		}
+	}
+	rest, err := json.Marshal([]any{l.values.params, fields, l.values.env})
+	if err != nil {
+		panic(err) // JSON-like values and strings
+	}
+	fmt.Fprintf(h, "%d\n", len(data))
+	h.Write(data)
+	h.Write(rest)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// AsProblems gives the problems of a Load error.
+func AsProblems(err error) (schema.Problems, bool) {
+	var ps schema.Problems
+	ok := errors.As(err, &ps)
+	return ps, ok
+}

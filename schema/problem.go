@@ -1,0 +1,106 @@
+package schema
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Problem is one fault of a file.
+type Problem struct {
+	File       string `json:"file"`
+	Line       int    `json:"line,omitempty"` // 0 when the value is not from the file
+	Col        int    `json:"column,omitempty"`
+	Path       string `json:"path,omitempty"` // spec.steps[2].with.keep
+	Message    string `json:"message"`
+	Suggestion string `json:"suggestion,omitempty"` // a name that was probably meant
+	Source     string `json:"source,omitempty"`     // the line of the file
+	Origin     string `json:"origin,omitempty"`     // where the value came from when not from the file: "variable CLUSTER_NAME"
+}
+
+// Pos is the problem's place.
+func (p Problem) Pos() Pos { return Pos{p.Line, p.Col} }
+
+// Headline is the problem on one line, `file:line:col: path: message (did you mean "x"?)`.
+func (p Problem) Headline() string {
+	var b strings.Builder
+	b.WriteString(p.File)
+	if p.Line > 0 {
+		fmt.Fprintf(&b, ":%d:%d", p.Line, p.Col)
+	}
+	if p.Origin != "" {
+		fmt.Fprintf(&b, ": %s", p.Origin)
+	}
+	if p.Path != "" {
+		fmt.Fprintf(&b, ": %s", p.Path)
+	}
+	fmt.Fprintf(&b, ": %s", p.Message)
+	if p.Suggestion != "" {
+		fmt.Fprintf(&b, " (did you mean %q?)", p.Suggestion)
+	}
+	return strings.Map(visible, b.String())
+}
+
+// visible shows what a terminal would obey, or a reader not see, as U+FFFD. Values and keys of the file stand in messages.
+func visible(r rune) rune {
+	switch {
+	case r == '\t':
+		return ' '
+	case r < ' ' || r >= 0x7f && r < 0xa0 || isBidi(r):
+		return '\ufffd'
+	}
+	return r
+}
+
+// Error is the headline, then the source line with a caret under the place.
+func (p Problem) Error() string {
+	if p.Source == "" || p.Line == 0 {
+		return p.Headline()
+	}
+	line, col := window(p.Source, p.Col)
+	return p.Headline() + "\n  " + line + "\n  " + strings.Repeat(" ", col-1) + "^"
+}
+
+// window cuts a long line to what surrounds the column and makes it safe to print: tabs become blanks, control characters are shown as U+FFFD.
+func window(source string, col int) (string, int) {
+	const width = 120
+	runes := []rune(strings.TrimRight(source, "\r\n"))
+	col = max(1, min(col, len(runes)+1))
+	start := 0
+	if col > width*3/4 {
+		start = col - width/2
+	}
+	end := min(len(runes), start+width)
+	return strings.Map(visible, string(runes[start:end])), col - start
+}
+
+// Problems are all the faults of a file. As an error it prints them all.
+type Problems []Problem
+
+// shown is how many problems are printed; a generated file can have thousands.
+const shown = 50
+
+func (ps Problems) Error() string {
+	var b strings.Builder
+	for i, p := range ps {
+		if i == shown {
+			fmt.Fprintf(&b, "… and %d more", len(ps)-shown)
+			break
+		}
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(p.Error())
+	}
+	return b.String()
+}
+
+// Sorted gives the problems in file order, each once.
+func (ps Problems) Sorted() Problems {
+	out := slices.Clone(ps)
+	slices.SortStableFunc(out, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Message, b.Message))
+	})
+	return slices.Compact(out)
+}

@@ -1,0 +1,104 @@
+package schema
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Property is a field that the schema describes.
+type Property struct {
+	Path        []string // from where the walk began: keep, last
+	Types       []string // JSON types; empty when any will do
+	Duration    bool     // a string in the grammar of durations
+	Secret      bool     // takes from: only
+	Value       bool     // takes a string or from:
+	Mapping     bool     // has fields of its own, which follow
+	Required    bool     // by the mapping it stands in
+	Description string
+	Default     any
+	Enum        []any
+}
+
+// Name is the path as people write it.
+func (p Property) Name() string { return strings.Join(p.Path, ".") }
+
+// Properties lists what a definition of the bundle describes, fields of mappings after the mapping itself, in alphabetical order. The
+// definition of a kind's with is "kind.NAME"; others are cluster, store, retry, param, step; "" is the plan itself.
+func (v *Validator) Properties(definition string) []Property {
+	at := v.raw
+	if definition != "" {
+		defs, _ := v.raw["$defs"].(map[string]any)
+		at, _ = defs[definition].(map[string]any)
+	}
+	return v.properties(v.plain(at), nil)
+}
+
+func (v *Validator) properties(s map[string]any, path []string) (list []Property) {
+	properties, _ := s["properties"].(map[string]any)
+	required, _ := s["required"].([]any)
+	for _, name := range slices.Sorted(maps.Keys(properties)) {
+		outer, _ := properties[name].(map[string]any)
+		p, inner := v.property(outer)
+		p.Path = slices.Concat(path, []string{name})
+		p.Required = slices.Contains(required, any(name))
+		list = append(list, p)
+		if p.Mapping {
+			list = append(list, v.properties(inner, p.Path)...)
+		}
+	}
+	return list
+}
+
+// property looks through references and wrappings; what stands outside describes the field better than what it refers to.
+func (v *Validator) property(s map[string]any) (p Property, inner map[string]any) {
+	defs, _ := v.raw["$defs"].(map[string]any)
+	for {
+		if p.Description == "" {
+			p.Description, _ = s["description"].(string)
+		}
+		if p.Default == nil {
+			p.Default = s["default"]
+		}
+		if wrapped, ok := s["else"].(map[string]any); ok && s["if"] != nil && s["then"] == nil {
+			s = wrapped
+			continue
+		}
+		ref, ok := s["$ref"].(string)
+		if !ok {
+			break
+		}
+		name := strings.TrimPrefix(ref, "#/$defs/")
+		s, _ = defs[name].(map[string]any)
+		switch name {
+		case "secret":
+			p.Secret = true
+			return p, s
+		case "value":
+			p.Value, p.Types = true, []string{"string"}
+			return p, s
+		case "duration":
+			p.Duration = true
+		}
+	}
+	p.Types = typesOf(s["type"])
+	p.Enum, _ = s["enum"].([]any)
+	_, p.Mapping = s["properties"].(map[string]any)
+	return p, s
+}
+
+func typesOf(t any) []string {
+	switch t := t.(type) {
+	case string:
+		return []string{t}
+	case []any:
+		var names []string
+		for _, name := range t {
+			if s, ok := name.(string); ok {
+				names = append(names, s)
+			}
+		}
+		return names
+	}
+	return nil
+}

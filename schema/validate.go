@@ -1,0 +1,148 @@
+package schema
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v5"
+	"gopkg.in/yaml.v3"
+)
+
+// Validator holds documents against a bundle.
+type Validator struct {
+	raw      map[string]any
+	compiler *jsonschema.Compiler
+	plan     *jsonschema.Schema
+	defs     map[string]*jsonschema.Schema
+	later    map[string]bool
+}
+
+// NewValidator compiles a bundle. later names what the language has and this version has not, as paths without indices
+// (`spec.steps[].matrix`) or as kinds (`uses: run-job`): they are refused by name.
+func NewValidator(bundle []byte, later []string) (*Validator, error) {
+	v := &Validator{defs: map[string]*jsonschema.Schema{}, later: map[string]bool{}}
+	if err := json.Unmarshal(bundle, &v.raw); err != nil {
+		return nil, fmt.Errorf("read the schema: %w", err)
+	}
+	for _, name := range later {
+		v.later[name] = true
+	}
+	v.compiler = newCompiler()
+	v.compiler.RegisterExtension("plan", nil, beyond{})
+	if err := v.compiler.AddResource(ID, bytes.NewReader(bundle)); err != nil {
+		return nil, fmt.Errorf("read the schema: %w", err)
+	}
+	var err error
+	v.plan, err = v.compiler.Compile(ID)
+	if err != nil {
+		return nil, fmt.Errorf("compile the schema: %w", err)
+	}
+	return v, nil
+}
+
+// newCompiler makes a compiler that fetches nothing.
+func newCompiler() *jsonschema.Compiler {
+	c := jsonschema.NewCompiler()
+	c.Draft = jsonschema.Draft2020
+	c.LoadURL = func(url string) (io.ReadCloser, error) { return nil, fmt.Errorf("%s is not part of the schema", url) }
+	return c
+}
+
+// Document holds a whole document against the bundle.
+func (v *Validator) Document(d *Document) Problems {
+	return v.check(v.plan, d, d.Root, "")
+}
+
+// Def holds a node against one definition of the bundle: cluster, store, or kind. and the name of a kind, which is the schema of its with.
+// node may be made by Node; path is where it stands.
+func (v *Validator) Def(d *Document, name string, node *yaml.Node, path string) Problems {
+	s, ok := v.defs[name]
+	if !ok {
+		var err error
+		if s, err = v.compiler.Compile(ID + "#/$defs/" + name); err != nil {
+			return Problems{d.Problem(node, path, fmt.Sprintf("compile the schema of %s: %s", name, err))}
+		}
+		v.defs[name] = s
+	}
+	return v.check(s, d, node, path)
+}
+
+func (v *Validator) check(s *jsonschema.Schema, d *Document, root *yaml.Node, path string) (ps Problems) {
+	err := s.Validate(Value(root))
+	if err == nil {
+		return nil
+	}
+	var invalid *jsonschema.ValidationError
+	if !errors.As(err, &invalid) {
+		return Problems{d.Problem(root, path, err.Error())}
+	}
+	faults := v.faults(d, root, path, leaves(invalid, nil))
+	for _, f := range faults {
+		if f.node.Kind == yaml.ScalarNode && f.isSecret() {
+			d.hide(f.node)
+		}
+	}
+	for _, f := range faults {
+		ps = append(ps, f.problems()...)
+	}
+	return ps.Sorted()
+}
+
+func (v *Validator) faults(d *Document, root *yaml.Node, path string, errs []*jsonschema.ValidationError) []*fault {
+	out := make([]*fault, 0, len(errs))
+	find := finder{}
+	for _, leaf := range errs {
+		node, below := find.lookup(root, leaf.InstanceLocation)
+		if strings.Contains(leaf.KeywordLocation, "/propertyNames") {
+			node = keyOf(root, leaf.InstanceLocation)
+		}
+		f := &fault{v: v, doc: d, node: node, path: joinPaths(path, below), said: leaf.Message}
+		f.keyword, f.value, f.parent = v.rule(leaf.AbsoluteKeywordLocation)
+		out = append(out, f)
+	}
+	return withoutEchoes(out)
+}
+
+// withoutEchoes leaves out what only repeats another fault: the other rules of a value that is of the wrong type.
+func withoutEchoes(faults []*fault) []*fault {
+	mistyped := map[*yaml.Node]bool{}
+	for _, f := range faults {
+		if f.keyword == "type" {
+			mistyped[f.node] = true
+		}
+	}
+	return slices.DeleteFunc(faults, func(f *fault) bool { return f.keyword != "type" && mistyped[f.node] })
+}
+
+// keyOf gives the key that a pointer ends with; what is wrong is the name, not the value.
+func keyOf(root *yaml.Node, pointer string) *yaml.Node {
+	slash := strings.LastIndex(pointer, "/")
+	parent, _ := finder{}.lookup(root, pointer[:slash])
+	key, _ := entry(parent, pointerTokens(pointer[slash:])[0])
+	return key
+}
+
+func joinPaths(a, b string) string {
+	if a == "" || b == "" || strings.HasPrefix(b, "[") {
+		return a + b
+	}
+	return a + "." + b
+}
+
+// maxLeaves is how many failed rules of one document are looked at.
+const maxLeaves = 1000
+
+func leaves(e *jsonschema.ValidationError, out []*jsonschema.ValidationError) []*jsonschema.ValidationError {
+	if len(e.Causes) == 0 && len(out) < maxLeaves {
+		return append(out, e)
+	}
+	for _, cause := range e.Causes {
+		out = leaves(cause, out)
+	}
+	return out
+}

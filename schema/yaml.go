@@ -1,0 +1,127 @@
+package schema
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// The limits of a plan file.
+const (
+	MaxSize    = 1 << 20 // bytes
+	maxDepth   = 64      // nested mappings and lists
+	maxEntries = 10000   // of one mapping or list
+)
+
+// Document is a parsed file that obeys the rules of strict YAML.
+type Document struct {
+	File    string
+	Root    *yaml.Node // a mapping
+	lines   []string
+	origins map[*yaml.Node]string // of values that did not come from the file
+	hidden  map[int]bool          // lines that hold a secret and are never shown
+}
+
+// Parse reads one YAML document. It refuses what different readers of YAML read differently: duplicate keys, aliases and merge
+// keys, explicit tags, a second document, plain yes/no/on/off, integers that are not plain decimals, control and bidi characters.
+// All problems found are returned at once; the document is nil when there is one.
+func Parse(file string, data []byte) (*Document, Problems) {
+	d := &Document{File: file, origins: map[*yaml.Node]string{}, hidden: map[int]bool{}}
+	if len(data) > MaxSize {
+		return nil, Problems{{File: file, Message: "the file is larger than 1 MiB; split it into several plans"}}
+	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors begin files with it
+	d.lines = strings.Split(string(data), "\n")
+	if ps := d.checkCharacters(data); len(ps) > 0 {
+		return nil, ps
+	}
+	root, ps := d.decode(data)
+	if len(ps) > 0 {
+		return nil, ps.Sorted()
+	}
+	w := walker{doc: d}
+	w.walk(root, "", 0)
+	if root.Kind != yaml.MappingNode {
+		w.add(root, "", "a plan is a mapping that begins with apiVersion and kind, not %s", show(root))
+	}
+	if len(w.problems) > 0 {
+		return nil, w.problems.Sorted()
+	}
+	d.Root = root
+	return d, nil
+}
+
+// Problem makes a problem at a node.
+func (d *Document) Problem(n *yaml.Node, path, message string) Problem {
+	if n == nil {
+		return Problem{File: d.File, Path: path, Message: message}
+	}
+	return d.ProblemAt(n, Pos{n.Line, n.Column}, path, message)
+}
+
+// ProblemAt makes a problem at a place inside a node.
+func (d *Document) ProblemAt(n *yaml.Node, pos Pos, path, message string) Problem {
+	p := Problem{File: d.File, Path: path, Message: message}
+	if origin, ok := d.origins[n]; ok {
+		p.Origin = origin
+		return p
+	}
+	return d.at(pos, p)
+}
+
+func (d *Document) at(pos Pos, p Problem) Problem {
+	p.File, p.Line, p.Col = d.File, pos.Line, pos.Col
+	if pos.Line >= 1 && pos.Line <= len(d.lines) && !d.hidden[pos.Line] {
+		p.Source = d.lines[pos.Line-1]
+	}
+	return p
+}
+
+// decode gives the first document's root and refuses a second one.
+func (d *Document) decode(data []byte) (*yaml.Node, Problems) {
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var doc yaml.Node
+	err := dec.Decode(&doc)
+	switch {
+	case errors.Is(err, io.EOF) || err == nil && len(doc.Content) == 0:
+		return nil, Problems{{File: d.File, Message: "the file is empty; a plan begins with apiVersion: plan/v1"}}
+	case err != nil:
+		return nil, d.syntax(err)
+	}
+	var second yaml.Node
+	if err := dec.Decode(&second); err == nil {
+		return nil, Problems{d.at(d.documentStart(second), Problem{Message: "a second document begins here; a file holds one plan"})}
+	} else if !errors.Is(err, io.EOF) {
+		return nil, d.syntax(err)
+	}
+	return doc.Content[0], nil
+}
+
+// documentStart gives the place of the --- before a document, or the document's own when there is none.
+func (d *Document) documentStart(doc yaml.Node) Pos {
+	for line := min(doc.Line, len(d.lines)); line >= 1; line-- {
+		if strings.HasPrefix(d.lines[line-1], "---") {
+			return Pos{line, 1}
+		}
+	}
+	return Pos{doc.Line, max(1, doc.Column)}
+}
+
+// decodes tells whether data is well-formed YAML.
+func decodes(data string) bool {
+	dec := yaml.NewDecoder(strings.NewReader(data))
+	for {
+		var doc yaml.Node
+		if err := dec.Decode(&doc); err != nil {
+			return errors.Is(err, io.EOF)
+		}
+	}
+}
+
+func (d *Document) problem(line, col int, path, format string, args ...any) Problem {
+	return d.at(Pos{line, col}, Problem{Path: path, Message: fmt.Sprintf(format, args...)})
+}
