@@ -1,0 +1,59 @@
+// Package imports holds the rules of who may import whom. The test beside it reads every Go file of the module and enforces them.
+package imports
+
+import "strings"
+
+// Rule says what packages below a folder may import of this module. The first rule whose folder matches decides.
+type Rule struct {
+	Folder string   // of the importing package; "steps/*" is each folder directly below steps
+	May    []string // folders of imported packages; "x/*" is everything below x
+	Why    string
+}
+
+// Rules are ordered: the special before the general.
+var Rules = []Rule{
+	{"cmd/plan", []string{"*"}, "the command is where the parts meet"},
+	{"internal/generate", []string{"*"}, "the generator sees every kind"},
+	{"bench/*", []string{"*"}, "benchmarks measure whatever there is"},
+	{"engine", []string{"schema"}, "the engine walks; it does not know what"},
+	{"schema", nil, "the schema package is the bottom"},
+	{"steps/all", []string{"steps", "steps/*", "schema"}, "the list of all kinds"},
+	{"steps/steptest", []string{"steps", "schema", "internal/*"}, "the suite that every kind passes"},
+	{"steps/*", []string{"steps", "internal/*"}, "a kind stands alone: never another kind, never the engine"},
+	{"steps", []string{"schema", "internal/*"}, "the contract knows no engine and no kind"},
+	{"internal/report", []string{"engine", "schema", "internal/*"}, "printers consume the engine's events"},
+	{"internal/*", []string{"internal/*", "schema"}, "libraries know neither engine nor steps"},
+}
+
+// Libraries that may be imported only below the folders named, so that exchanging one touches few files.
+var Libraries = map[string][]string{
+	"gopkg.in/yaml.v3":                      {"schema", "engine", "steps", "internal/secrets", "cmd/plan"},
+	"github.com/santhosh-tekuri/jsonschema": {"schema"},
+	"cel.dev/cel-go":                        {"engine"},
+	"github.com/aws":                        {"internal/objectstore", "internal/errclass", "bench"},
+	"github.com/alecthomas/kong":            {"cmd/plan", "bench"},
+}
+
+// matches tells whether a folder is the pattern's: "x" itself, "x/*" anything below x, "*" everything.
+func matches(pattern, folder string) bool {
+	if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
+		return strings.HasPrefix(folder, prefix)
+	}
+	return pattern == folder
+}
+
+// Allowed tells whether a package of this module may import another.
+func Allowed(from, to string) (bool, string) {
+	for _, rule := range Rules {
+		if !matches(rule.Folder, from) {
+			continue
+		}
+		for _, pattern := range rule.May {
+			if matches(pattern, to) {
+				return true, rule.Why
+			}
+		}
+		return false, rule.Why
+	}
+	return false, "no rule names the folder"
+}

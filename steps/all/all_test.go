@@ -1,0 +1,70 @@
+package all_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tidwall/gjson"
+
+	"plan/schema"
+	"plan/steps"
+	"plan/steps/all"
+)
+
+// TestListIsComplete fails for a folder below steps that holds a kind (it has a schema.json) and is not on the list, for a folder that is
+// neither, and for a list out of order.
+func TestListIsComplete(t *testing.T) {
+	var listed, found []string
+	for _, k := range all.Kinds() {
+		listed = append(listed, strings.ReplaceAll(k.Name, "-", ""))
+	}
+	if !slices.IsSorted(listed) || len(slices.Compact(slices.Clone(listed))) != len(listed) {
+		t.Errorf("the list is not sorted, or has a kind twice: %v", listed)
+	}
+	folders, err := os.ReadDir("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range folders {
+		if f.IsDir() && f.Name() != "all" && f.Name() != "steptest" {
+			found = append(found, f.Name())
+		}
+	}
+	if !slices.Equal(listed, found) {
+		t.Errorf("listed %v, folders %v", listed, found)
+	}
+	for _, folder := range found {
+		for _, file := range []string{folder + ".go", folder + "_test.go", "schema.json", "README.md", "example.yaml"} {
+			if _, err := os.Stat(filepath.Join("..", folder, file)); err != nil {
+				t.Errorf("a kind has the same files as all others: %v", err)
+			}
+		}
+	}
+}
+
+func TestEverySchemaCompiles(t *testing.T) {
+	for _, k := range all.Kinds() {
+		if _, err := schema.CompileKind(k.Name, k.Schema); err != nil {
+			t.Error(err)
+		}
+		if k.Doc == "" || k.New == nil {
+			t.Errorf("%s is not complete", k.Name)
+		}
+	}
+}
+
+// A store is listed before the first step, so each kind that works on one says where.
+func TestKindsWithAStoreNameTheirPrefix(t *testing.T) {
+	for _, k := range all.Kinds() {
+		p, ok := k.New().(interface{ StorePrefix(steps.Scope) string })
+		if has := gjson.GetBytes(k.Schema, "properties.store").Exists(); has != ok {
+			t.Errorf("%s: has the field store: %t, has the method StorePrefix: %t", k.Name, has, ok)
+		}
+		if ok && !strings.HasSuffix(p.StorePrefix(steps.Scope{Cluster: "home"}), "-backups/home/") {
+			t.Errorf("%s lists %q", k.Name, p.StorePrefix(steps.Scope{Cluster: "home"}))
+		}
+	}
+}

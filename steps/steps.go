@@ -1,0 +1,139 @@
+// Package steps is the contract between plan and the kinds of step it can run.
+//
+// A kind is a folder below this one. Its action is a struct whose fields are the step's `with:` and whose Run is its work.
+// Plan and Run share one computation: Plan names the changes, Run makes exactly those. Run may be called again with the same
+// Scope, after a crash or a lost answer, and then changes nothing that is already as it should be (notify alone may repeat).
+//
+// What the caller promises: an action is decoded, validated against the kind's schema and by Validate before anything else is
+// called; Env is complete for what the action's fields ask for; one action value serves one attempt.
+//
+// What a kind promises: New returns the defaults; Permissions names every API call that Plan and Run may make; Render opens no
+// socket and gives the same bytes for the same Scope; Plan writes nothing; every method returns soon after its context is done;
+// no value that came from a secret source appears in a Change, a Result, an error or a log line.
+package steps
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"plan/internal/kube"
+	"plan/internal/objectstore"
+	"plan/internal/secrets"
+)
+
+// Kind describes one kind of step.
+type Kind struct {
+	Name    string        // the word after uses:
+	Schema  []byte        // JSON Schema of with:
+	Doc     string        // README.md of its folder
+	Outputs []Output      // what steps.<id>.outputs has
+	New     func() Action // a new action with the defaults
+}
+
+// Output is a declared output.
+type Output struct {
+	Name string
+	Type Type
+	Doc  string
+}
+
+// Type is the type of an output or a parameter.
+type Type string
+
+// The types.
+const (
+	String   Type = "string"
+	Integer  Type = "integer"
+	Boolean  Type = "boolean"
+	Duration Type = "duration"
+	List     Type = "list"
+)
+
+// Action is a decoded step.
+type Action interface {
+	// Validate finds what the schema cannot see. Fields whose values are known only at run time still have their defaults.
+	Validate() error
+	// Permissions lists every Kubernetes API call that Plan and Run may make.
+	Permissions(Scope) []Permission
+	// Render gives the Kubernetes objects that Run would create.
+	Render(Scope) ([]runtime.Object, error)
+	// Plan reads and tells what Run would change.
+	Plan(context.Context, *Env) ([]Change, error)
+	// Run makes the changes.
+	Run(context.Context, *Env) (Result, error)
+}
+
+// Permission is one kind of API call, as the authorizer sees it.
+type Permission struct {
+	Verb        string // get, list, create, …
+	Group       string // "" is the core group
+	Resource    string
+	Subresource string
+	Namespace   string // "" is cluster-wide
+	Name        string // "" is any; always empty for create
+}
+
+// Change is one thing that Run would do.
+type Change struct {
+	Op     Op
+	Target string // "s3://bucket/key", "configmap ns/name", "https://host"
+	Detail string // one line; never a secret value
+}
+
+// Op is the kind of a change.
+type Op string
+
+// The operations.
+const (
+	Create  Op = "create"
+	Update  Op = "update"
+	Replace Op = "replace"
+	Delete  Op = "delete"
+	Send    Op = "send"
+)
+
+// Result is what an attempt brought.
+type Result struct {
+	Outputs map[string]any // as the kind declares: string, int64, bool, time.Duration, []any; lists hold JSON-like values
+	Verdict Verdict        // checks only
+	Reason  string         // one line for people
+}
+
+// Verdict is what a check found.
+type Verdict string
+
+// The verdicts.
+const (
+	Pass    Verdict = "pass"
+	Fail    Verdict = "fail"
+	Unknown Verdict = "unknown"
+)
+
+// Env is what an action works with. A test's Env is a literal.
+type Env struct {
+	Scope   Scope
+	Cluster Cluster
+	Kube    *kube.Client                                 // nil when no step of the plan needs a cluster
+	Store   func(name string) (objectstore.Store, error) // "" is the default store
+	Secret  func(secrets.Value) (string, error)          // a literal as it is; what came by from: was read before the first step
+
+	Run RunState
+	Now func() time.Time
+
+	Log      func(format string, args ...any)
+	Progress func(what string, done, total int64, unit string) // total 0: unknown
+}
+
+// Cluster identifies the cluster a plan works on.
+type Cluster struct {
+	Name string // part of every backup key
+	UID  string // of namespace kube-system; "" when the plan needs no cluster
+}
+
+// RunState is what the run has come to so far, for steps that report it.
+type RunState struct {
+	Outcome  string
+	ExitCode int
+}
