@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"plan/engine"
+	"plan/internal/errclass"
+	"plan/internal/objectstore"
+	"plan/internal/secrets"
+	"plan/steps"
+)
+
+// do gives the engine its work: decode the step, run its action. Everything that leaves it is masked.
+func (s *session) do(run string, started time.Time) engine.Do {
+	return func(ctx context.Context, call *engine.Call) (engine.Result, error) {
+		action, faults := s.decode(call.Step.Uses, call.With)
+		if len(faults) > 0 {
+			return engine.Result{}, invalid{fmt.Errorf("with.%s: %s", faults[0].Path, faults[0].Message)}
+		}
+		result, err := action.Run(ctx, s.env(run, started, call))
+		return s.masked(result, err)
+	}
+}
+
+// invalid marks an error that no retry mends.
+type invalid struct{ error }
+
+func (s *session) env(run string, started time.Time, call *engine.Call) *steps.Env {
+	scope := s.scope()
+	scope.Run, scope.Started, scope.Step, scope.Instance, scope.Attempt = run, started, call.Step.ID, call.Instance, call.Attempt
+	return &steps.Env{
+		Scope:   scope,
+		Cluster: steps.Cluster{Name: s.cluster.Name, UID: s.uid},
+		Kube:    s.kube,
+		Store: func(name string) (objectstore.Store, error) {
+			if name == "" {
+				name = call.Step.Store
+			}
+			store, ok := s.stores[name]
+			if !ok {
+				return nil, fmt.Errorf("there is no store %q", name)
+			}
+			return store, nil
+		},
+		Secret: s.resolver.Value,
+		Run:    steps.RunState{Outcome: string(call.Run.Outcome), ExitCode: call.Run.ExitCode},
+		Now:    time.Now,
+		Log:    func(format string, args ...any) { call.Log("%s", s.app.masker.Mask(fmt.Sprintf(format, args...))) },
+		Progress: func(what string, done, total int64, unit string) {
+			call.Progress(engine.Progress{What: what, Done: done, Total: total, Unit: unit})
+		},
+	}
+}
+
+func (s *session) masked(r steps.Result, err error) (engine.Result, error) {
+	out := engine.Result{Verdict: engine.Verdict(r.Verdict), Reason: s.app.masker.Mask(r.Reason), Outputs: map[string]any{}}
+	for name, value := range r.Outputs {
+		out.Outputs[name] = maskValue(s.app.masker, value)
+	}
+	if err != nil {
+		err = maskedError{s.app.masker.Mask(err.Error()), err}
+	}
+	return out, err
+}
+
+func maskValue(m *secrets.Masker, v any) any {
+	switch v := v.(type) {
+	case string:
+		return m.Mask(v)
+	case []any:
+		list := make([]any, len(v))
+		for i := range v {
+			list[i] = maskValue(m, v[i])
+		}
+		return list
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for key, value := range v {
+			out[m.Mask(key)] = maskValue(m, value)
+		}
+		return out
+	}
+	return v
+}
+
+// maskedError keeps its cause for classification and hides what came from outside.
+type maskedError struct {
+	text  string
+	cause error
+}
+
+func (e maskedError) Error() string { return e.text }
+func (e maskedError) Unwrap() error { return e.cause }
+
+// classify tells the engine what an error means for a retry.
+func classify(err error) (engine.Class, time.Duration) {
+	if _, ok := err.(invalid); ok {
+		return engine.ClassFinal, 0
+	}
+	fault := errclass.Classify(err)
+	switch fault.Class {
+	case errclass.Transient:
+		return engine.ClassTransient, fault.RetryAfter
+	case errclass.Final:
+		return engine.ClassFinal, 0
+	case errclass.Lost:
+		return engine.ClassLost, 0
+	}
+	return engine.ClassFailure, 0
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/tidwall/gjson"
+
+	"plan/engine"
+	"plan/schema"
+	"plan/steps"
+	"plan/steps/all"
+)
+
+// language is what this binary's plans may say.
+type language struct {
+	*engine.Language
+	kinds map[string]steps.Kind
+}
+
+func newLanguage() (*language, error) {
+	l := &language{kinds: map[string]steps.Kind{}}
+	var kinds []engine.Kind
+	for _, k := range all.Kinds() {
+		l.kinds[k.Name] = k
+		known := engine.Kind{Name: k.Name, Schema: k.Schema}
+		for _, o := range k.Outputs {
+			known.Outputs = append(known.Outputs, engine.Output{Name: o.Name, Type: string(o.Type)})
+		}
+		kinds = append(kinds, known)
+	}
+	var err error
+	l.Language, err = engine.NewLanguage(kinds, schema.Published, later())
+	return l, err
+}
+
+// loaded is a plan and, for each step, its action as far as it is known before the run.
+type loaded struct {
+	*engine.Plan
+	kinds   map[string]steps.Kind
+	actions map[string]steps.Action // by step id
+	baseDir string
+}
+
+// request is a plan to be loaded.
+type request struct {
+	src     engine.Source
+	set     map[string]string // parameters
+	flags   []engine.Override
+	single  bool // src was made of the flags of `plan run`
+	offline bool // tolerates required parameters without a value
+}
+
+// load reads a plan with everything that may override it.
+func (a *app) load(r *request) (*loaded, error) {
+	if err := refuseVariables(os.Environ()); err != nil {
+		return nil, err
+	}
+	lang, err := newLanguage()
+	if err != nil {
+		return nil, err
+	}
+	l := &loaded{kinds: lang.kinds, actions: map[string]steps.Action{}, baseDir: r.src.Dir}
+	l.Plan, err = lang.Load(r.src, engine.LoadOptions{
+		Set: r.set, Getenv: os.LookupEnv, Offline: r.offline,
+		Overrides: func(file map[string]any) ([]engine.Override, error) { return r.overrides(file, a.getenv) },
+		Check: func(step *engine.Step, with map[string]any) []engine.Fault {
+			if _, known := l.kinds[step.Uses]; !known {
+				return nil // the schema has said so
+			}
+			action, faults := l.decode(step.Uses, with)
+			l.actions[step.ID] = action
+			return faults
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// decode makes the action of a step.
+func (l *loaded) decode(kind string, with map[string]any) (steps.Action, []engine.Fault) {
+	action := l.kinds[kind].New()
+	if err := steps.Decode(with, action); err != nil {
+		return action, []engine.Fault{{Message: err.Error()}}
+	}
+	if err := action.Validate(); err != nil {
+		return action, []engine.Fault{{Message: err.Error()}}
+	}
+	return action, nil
+}
+
+// source reads a plan file, at most one byte more than it may have.
+func (a *app) source(name string) (engine.Source, error) {
+	src := engine.Source{File: name, Dir: "."}
+	in := a.in
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return src, usage(fmt.Errorf("read the plan: %w", err))
+		}
+		defer f.Close()
+		in, src.Dir = f, filepath.Dir(name)
+	}
+	data, err := io.ReadAll(io.LimitReader(in, schema.MaxSize+1))
+	if err != nil {
+		return src, usage(fmt.Errorf("read the plan %s: %w", name, err))
+	}
+	src.Data = data
+	return src, nil
+}
+
+// kindNamed finds a kind by the word after uses.
+func kindNamed(name any) (steps.Kind, bool) {
+	kinds := all.Kinds()
+	i := slices.IndexFunc(kinds, func(k steps.Kind) bool { return k.Name == name })
+	if i < 0 {
+		return steps.Kind{}, false
+	}
+	return kinds[i], true
+}
+
+// usesStore tells whether a kind works on a store: it then has a field of that name.
+func usesStore(kind steps.Kind) bool { return gjson.GetBytes(kind.Schema, "properties.store").Exists() }
+
+// storePrefix is what all keys begin with that an action reads or writes.
+func storePrefix(action steps.Action, scope steps.Scope) string {
+	if p, ok := action.(interface{ StorePrefix(steps.Scope) string }); ok {
+		return p.StorePrefix(scope)
+	}
+	return ""
+}

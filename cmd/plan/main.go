@@ -1,0 +1,137 @@
+// Command plan runs declarative plans for people who operate k3s and other Kubernetes clusters.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"plan/engine"
+	"plan/internal/secrets"
+)
+
+// CLI is the command tree.
+type CLI struct {
+	Apply    ApplyCmd    `cmd:"" help:"Run a plan."`
+	Validate ValidateCmd `cmd:"" help:"Check plans against the schema and for sense, offline."`
+	Run      RunCmd      `cmd:"" help:"Run one step without a plan file."`
+	Schema   SchemaCmd   `cmd:"" help:"Print the JSON Schema of plan files, for editors."`
+	Version  VersionCmd  `cmd:"" help:"Print the version."`
+}
+
+// app is what commands work with: streams, environment, what hides secrets.
+type app struct {
+	in       io.Reader
+	out, err *secrets.Writer
+	masker   *secrets.Masker
+	getenv   func(string) string
+	live     bool // stderr is a terminal that can go back in a line
+	color    bool // stdout is a terminal, and NO_COLOR is not set
+	width    int  // of the terminal
+}
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the whole program: it parses, does, prints and gives the exit code.
+func run(args []string, in io.Reader, out, errw io.Writer) int {
+	a := newApp(in, out, errw)
+	defer a.flush()
+	clearEmptyVariables()
+	err := a.dispatch(args)
+	var done exit
+	if errors.As(err, &done) && done.err == nil {
+		return done.code
+	}
+	if err == nil {
+		return engine.ExitOK
+	}
+	format := output(args)
+	if errors.As(err, &done) && done.printed {
+		format = "text"
+	}
+	a.report(err, format)
+	return exitCode(err)
+}
+
+func newApp(in io.Reader, out, errw io.Writer) *app {
+	masker := secrets.NewMasker()
+	a := &app{in: in, out: masker.Writer(out), err: masker.Writer(errw), masker: masker, getenv: os.Getenv}
+	dumb := os.Getenv("TERM") == "dumb"
+	a.live, a.width = terminal(errw)
+	a.live = a.live && !dumb
+	onTerminal, _ := terminal(out)
+	a.color = onTerminal && !dumb && os.Getenv("NO_COLOR") == ""
+	return a
+}
+
+func (a *app) flush() {
+	a.out.Flush()
+	a.err.Flush()
+}
+
+func (a *app) dispatch(args []string) error {
+	if err := refuseLater(args); err != nil {
+		return err
+	}
+	cli := &CLI{}
+	cli.Run.Plugins = kindCommands()
+	parser, err := kong.New(cli,
+		kong.Name("plan"),
+		kong.Description("Runs declarative plans for people who operate k3s and other Kubernetes clusters.\n\nExit codes: 0 done, 1 work failed, 2 plan or usage invalid, 3 a check failed, 4 a check could not be made, 5 outcome unknown, 69 unreachable, 75 locked, 77 permission missing, 124 timed out, 130/143 interrupted."),
+		kong.Writers(a.out, a.err),
+		kong.Exit(func(code int) { panic(exit{code: code}) }),
+		kong.Bind(a),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if err != nil {
+		return fmt.Errorf("make the command tree: %w", err)
+	}
+	return parseAndRun(parser, args)
+}
+
+// parseAndRun turns kong's exit after --help, and its complaints, into errors.
+func parseAndRun(parser *kong.Kong, args []string) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			done, ok := r.(exit)
+			if !ok {
+				panic(r)
+			}
+			err = done
+		}
+	}()
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	ctx, err := parser.Parse(args)
+	if err != nil {
+		return usage(fmt.Errorf("%w; `plan %s--help` tells more", err, verb(parser.Model.Node, args)))
+	}
+	return ctx.Run()
+}
+
+// verb is the command of a command line with a blank behind it, for messages: only words that the command tree has, for what stands
+// behind a mistyped flag may be a secret.
+func verb(at *kong.Node, args []string) string {
+	for _, child := range at.Children {
+		if len(args) > 0 && child.Name == args[0] {
+			return child.Name + " " + verb(child, args[1:])
+		}
+	}
+	return ""
+}
+
+// clearEmptyVariables makes an empty PLAN_ variable an unset one: a ConfigMap cannot leave a key out.
+func clearEmptyVariables() {
+	for _, entry := range os.Environ() {
+		if name, value, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "PLAN_") && value == "" {
+			os.Unsetenv(name)
+		}
+	}
+}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package main
+
+func bootID() string { return "" }
+
+func pidStarted() uint64 { return 0 }

@@ -1,0 +1,270 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"plan/engine"
+	"plan/internal/kube"
+	"plan/internal/objectstore"
+	"plan/internal/report"
+	"plan/internal/secrets"
+	"plan/internal/stores"
+	"plan/steps"
+)
+
+// session is everything a run needs, made before its first step: the cluster it may touch, the values from outside, the stores.
+type session struct {
+	*loaded
+	app      *app
+	resolver *secrets.Resolver
+	kube     *kube.Client // nil when nothing needs a cluster
+	cluster  clusterSpec
+	uid      string
+	specs    map[string]stores.Spec // of the stores in use
+	stores   map[string]objectstore.Store
+}
+
+// clusterSpec is spec.cluster.
+type clusterSpec struct {
+	Name       string `yaml:"name"`
+	ExpectUID  string `yaml:"expectUID"`
+	Context    string `yaml:"context"`
+	Kubeconfig string `yaml:"kubeconfig"`
+	Namespace  string `yaml:"namespace"`
+}
+
+// defaultCluster is the name in backup keys where the plan gives the cluster none.
+const defaultCluster = "default"
+
+// What is asked before the first step is bounded: a question to the cluster or a store by openTimeout, all secrets by secretsTimeout, since
+// Bitwarden may ask to come again in a minute.
+const (
+	openTimeout    = 30 * time.Second
+	secretsTimeout = 2 * time.Minute
+)
+
+// newSession decodes what the plan says of cluster, secrets and stores, and reads what is on this machine. It opens no connection.
+func (a *app) newSession(l *loaded) (*session, error) {
+	s := &session{loaded: l, app: a, specs: map[string]stores.Spec{}, stores: map[string]objectstore.Store{}}
+	if err := steps.Decode(l.Cluster, &s.cluster); err != nil {
+		return nil, usage(fmt.Errorf("read spec.cluster: %w", err))
+	}
+	s.cluster.Name = orElse(s.cluster.Name, defaultCluster)
+	var bitwarden secrets.BitwardenSpec
+	if section, ok := l.Secrets["bitwarden"].(map[string]any); ok {
+		if err := steps.Decode(section, &bitwarden); err != nil {
+			return nil, usage(fmt.Errorf("read spec.secrets.bitwarden: %w", err))
+		}
+	}
+	s.resolver = secrets.NewResolver(secrets.Options{BaseDir: l.baseDir, LookupEnv: os.LookupEnv, Bitwarden: bitwarden, Masker: a.masker})
+	if err := s.decodeStores(); err != nil {
+		return nil, err
+	}
+	s.addSources()
+	return s, s.resolver.ReadLoadTime()
+}
+
+// decodeStores reads the stores in use. A plan that names none has ./backups, but never in a pod, where it would be gone with the pod.
+func (s *session) decodeStores() error {
+	for _, step := range s.mayRun() {
+		if !step.UsesStore {
+			continue
+		}
+		section, ok := s.Stores[step.Store].(map[string]any)
+		if !ok {
+			if os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
+				return usage(fmt.Errorf("step %s needs a store, and the plan has none: add spec.stores with a bucket, its endpoint and its credentials. In a pod there is no default", step.ID))
+			}
+			section = map[string]any{"dir": map[string]any{"path": "./backups"}}
+		}
+		var spec stores.Spec
+		if err := steps.Decode(section, &spec); err != nil {
+			return usage(fmt.Errorf("read spec.stores.%s: %w", step.Store, err))
+		}
+		if err := spec.Validate(); err != nil {
+			return usage(fmt.Errorf("spec.stores.%s: %w", step.Store, err))
+		}
+		s.specs[step.Store] = spec
+	}
+	return nil
+}
+
+// mayRun are the steps that are not switched off by parameters.
+func (s *session) mayRun() (list []*engine.Step) {
+	for _, step := range slices.Concat(s.Steps, s.Finally) {
+		if !step.Never {
+			list = append(list, step)
+		}
+	}
+	return list
+}
+
+func (s *session) addSources() {
+	for _, step := range s.mayRun() {
+		for _, field := range steps.Sources(s.actions[step.ID]) {
+			s.resolver.Add(step.ID+"."+field.Path, field.Source)
+		}
+	}
+	for name, spec := range s.specs {
+		for _, field := range spec.Fields() {
+			if field.Value.From != nil {
+				s.resolver.Add("spec.stores."+name+"."+field.Path, *field.Value.From)
+			}
+		}
+	}
+}
+
+// open connects: the cluster first, then the sources of secrets, then each store.
+func (s *session) open(ctx context.Context) error {
+	trustFallbackRoots()
+	if s.needsCluster() {
+		if err := s.connect(ctx); err != nil {
+			return err
+		}
+	}
+	clients := secrets.Clients{Namespace: s.namespace()}
+	if s.kube != nil {
+		clients.Kubernetes = s.kube
+	}
+	err := bounded(ctx, secretsTimeout, func(ctx context.Context) error { return s.resolver.ReadAll(ctx, clients, s.resolver.Sources()) })
+	if err != nil {
+		return err
+	}
+	for name, spec := range s.specs {
+		store, err := stores.Open(ctx, spec, s.resolver.Value, s.baseDir)
+		if err != nil {
+			return fmt.Errorf("open store %s: %w", name, err)
+		}
+		s.stores[name] = store
+	}
+	return s.listStores(ctx)
+}
+
+// bounded runs one question. An answer that does not come in time is an unreachable server.
+func bounded(ctx context.Context, limit time.Duration, ask func(context.Context) error) error {
+	inner, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	err := ask(inner)
+	if err != nil && inner.Err() != nil && ctx.Err() == nil {
+		return exit{code: engine.ExitUnreachable, err: fmt.Errorf("no answer within %s: %w", limit, err)}
+	}
+	return err
+}
+
+// needsCluster tells whether anything will ask the API server: a step, a secret, or the check of the UID.
+func (s *session) needsCluster() bool {
+	if s.cluster.ExpectUID != "" {
+		return true
+	}
+	for _, step := range s.mayRun() {
+		if len(s.actions[step.ID].Permissions(s.scope())) > 0 {
+			return true
+		}
+	}
+	if section, ok := s.Secrets["bitwarden"].(map[string]any); ok {
+		if token, ok := section["accessToken"].(map[string]any); ok && s.usesBitwarden() {
+			if from, ok := token["from"].(map[string]any); ok && from["kubernetes"] != nil {
+				return true
+			}
+		}
+	}
+	return slices.ContainsFunc(s.resolver.Sources(), func(source secrets.Source) bool { return source.Kubernetes != secrets.Kubernetes{} })
+}
+
+func (s *session) usesBitwarden() bool {
+	return slices.ContainsFunc(s.resolver.Sources(), func(source secrets.Source) bool { return source.Bitwarden != secrets.Bitwarden{} })
+}
+
+func (s *session) connect(ctx context.Context) error {
+	kubeconfig := s.cluster.Kubeconfig
+	if kubeconfig != "" && !filepath.IsAbs(kubeconfig) {
+		kubeconfig = filepath.Join(s.baseDir, kubeconfig)
+	}
+	client, err := kube.Load(kube.Config{Kubeconfig: kubeconfig, Context: s.cluster.Context, Namespace: s.cluster.Namespace, UserAgent: userAgent()})
+	if err != nil {
+		return usage(err)
+	}
+	s.kube = client
+	err = bounded(ctx, openTimeout, func(ctx context.Context) error {
+		s.uid, err = client.UID(ctx)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("identify the cluster at %s: %w", client.Host(), err)
+	}
+	if want := s.cluster.ExpectUID; want != "" && want != s.uid {
+		return usage(fmt.Errorf("this is another cluster: spec.cluster.expectUID is %s, and the cluster at %s (context %q) has %s; nothing was done", want, client.Host(), client.Context(), s.uid))
+	}
+	return nil
+}
+
+func (s *session) namespace() string {
+	if s.kube == nil {
+		return s.cluster.Namespace
+	}
+	return s.kube.Namespace()
+}
+
+// listStores asks each store for one key under every prefix that the plan's steps use, so that a wrong bucket or missing right is found before
+// anything is done.
+func (s *session) listStores(ctx context.Context) error {
+	asked := map[string]bool{}
+	for _, step := range s.mayRun() {
+		if !step.UsesStore {
+			continue
+		}
+		prefix := storePrefix(s.actions[step.ID], s.scope())
+		if asked[step.Store+"\n"+prefix] {
+			continue
+		}
+		asked[step.Store+"\n"+prefix] = true
+		err := bounded(ctx, openTimeout, func(ctx context.Context) error {
+			for _, err := range s.stores[step.Store].List(ctx, prefix, objectstore.ListOptions{PageSize: 1}) {
+				return err
+			}
+			return nil
+		})
+		if err != nil {
+			return storeError(s.storeName(step.Store), err)
+		}
+	}
+	return nil
+}
+
+// storeError says what to do about a store that cannot be listed.
+func storeError(name string, err error) error {
+	switch {
+	case errors.Is(err, objectstore.ErrNoBucket):
+		return usage(fmt.Errorf("store %s: %w; create it, or correct the bucket's name", name, err))
+	case errors.Is(err, objectstore.ErrDenied):
+		return exit{code: engine.ExitDenied, err: fmt.Errorf("store %s: %w; the keys must be valid, and must be allowed to list the bucket", name, err)}
+	}
+	return fmt.Errorf("store %s: %w", name, err)
+}
+
+func (s *session) storeName(name string) string { return orElse(name, "(default)") }
+
+// scope is what all scopes of the run have in common.
+func (s *session) scope() steps.Scope {
+	return steps.Scope{Plan: s.Name, Cluster: s.cluster.Name, Namespace: s.namespace()}
+}
+
+// header is what the run works with, for the first lines of its output.
+func (s *session) header(run, journal string) report.Header {
+	h := report.Header{Plan: s.Name, File: s.File, Run: run, Journal: journal, Overrides: s.Overrides}
+	if s.kube != nil {
+		h.Cluster = &report.Cluster{Name: s.cluster.Name, UID: s.uid, Context: s.kube.Context(), Server: s.kube.Host()}
+	}
+	for name, spec := range s.specs {
+		h.Stores = append(h.Stores, report.Store{Name: s.storeName(name), Location: stores.Describe(spec, absolute(s.baseDir))})
+	}
+	slices.SortFunc(h.Stores, func(a, b report.Store) int { return strings.Compare(a.Name, b.Name) })
+	return h
+}

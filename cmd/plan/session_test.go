@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"plan/engine"
+	"plan/internal/bitwarden"
+	"plan/internal/kube"
+	"plan/internal/objectstore"
+	"plan/internal/secrets"
+	"plan/schema"
+)
+
+// A server that never answers is an unreachable one, and never holds a run up.
+func TestQuestionsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		err := bounded(t.Context(), secretsTimeout, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		if took := time.Since(began); took != 2*time.Minute || exitCode(err) != engine.ExitUnreachable {
+			t.Errorf("took %s, exit code %d: %v", took, exitCode(err), err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		err = bounded(ctx, openTimeout, func(ctx context.Context) error { return ctx.Err() })
+		if !errors.Is(err, context.Canceled) || errors.As(err, new(exit)) {
+			t.Errorf("an interrupt is no unreachable server: %v", err)
+		}
+		if err := bounded(t.Context(), openTimeout, func(context.Context) error { return nil }); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestExitCodeOfErrorsBeforeTheFirstStep(t *testing.T) {
+	refused := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+	for name, tc := range map[string]struct {
+		err  error
+		want int
+	}{
+		"usage":                         {usage(errors.New("what?")), engine.ExitInvalid},
+		"a fault of the plan":           {schema.Problems{{Message: "no"}}, engine.ExitInvalid},
+		"no kubeconfig":                 {fmt.Errorf("x: %w", kube.ErrNoConfig), engine.ExitInvalid},
+		"no such context":               {kube.ErrNoContext, engine.ExitInvalid},
+		"no bucket":                     {storeError("main", objectstore.ErrNoBucket), engine.ExitInvalid},
+		"may not list":                  {storeError("main", objectstore.ErrDenied), engine.ExitDenied},
+		"store is busy":                 {storeError("main", &objectstore.Error{Status: http.StatusServiceUnavailable}), engine.ExitUnreachable},
+		"DNS":                           {&net.DNSError{Err: "no such host", Name: "x", IsNotFound: true}, engine.ExitUnreachable},
+		"secret missing":                {&secrets.Error{Kind: secrets.Missing, Err: errors.New("x")}, engine.ExitInvalid},
+		"secret denied":                 {&secrets.Error{Kind: secrets.Denied, Err: bitwarden.ErrInvalidClient}, engine.ExitDenied},
+		"secret unreachable":            {&secrets.Error{Kind: secrets.Unreachable, Err: refused}, engine.ExitUnreachable},
+		"missing comes before the rest": {errors.Join(&secrets.Error{Kind: secrets.Unreachable, Err: refused}, &secrets.Error{Kind: secrets.Missing, Err: refused}), engine.ExitInvalid},
+		"nothing known":                 {errors.New("odd"), engine.ExitFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := exitCode(tc.err); got != tc.want {
+				t.Errorf("exitCode(%v) = %d, want %d", tc.err, got, tc.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"plan/engine"
+)
+
+// signals are what the terminal or the system asks while plan works.
+type signals struct {
+	ctx  context.Context // ends with the first signal
+	out  chan engine.Signal
+	stop func()
+}
+
+// watchSignals begins to listen. A reader of the output that goes away is no reason to end a run half way: writing then fails, and that
+// is told at the end.
+func watchSignals() *signals {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	s := &signals{ctx: ctx, out: make(chan engine.Signal, 4)}
+	raw := make(chan os.Signal, 4)
+	signal.Notify(raw, syscall.SIGINT, syscall.SIGTERM)
+	signal.Ignore(syscall.SIGPIPE)
+	s.stop = func() { signal.Stop(raw); close(raw); cancel(nil) }
+	go func() {
+		for caught := range raw {
+			sig, code := engine.SignalInterrupt, engine.ExitInterrupted
+			if caught == syscall.SIGTERM {
+				sig, code = engine.SignalTerminate, engine.ExitTerminated
+			}
+			cancel(exit{code: code, err: errors.New("interrupted before the first step; nothing was done")})
+			select {
+			case s.out <- sig:
+			default: // nobody needs a fifth
+			}
+		}
+	}()
+	return s
+}
+
+// instead is the error to report for one that came before the first step: the signal, if that was the cause.
+func (s *signals) instead(err error) error {
+	if s.ctx.Err() != nil {
+		return context.Cause(s.ctx)
+	}
+	return err
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"plan/engine"
+	"plan/internal/printable"
+	"plan/internal/report"
+	"plan/schema"
+)
+
+// ValidateCmd checks plans offline.
+type ValidateCmd struct {
+	Files    []string `arg:"" optional:"" help:"Plan files; - is standard input." placeholder:"FILE"`
+	Filename []string `short:"f" name:"filename" help:"A plan file." placeholder:"FILE" sep:"none"`
+	SetFlags
+	Output string `short:"o" help:"text, json or github (annotations of a workflow); ndjson is json." enum:"text,json,ndjson,github" default:"text" env:"PLAN_OUTPUT" placeholder:"FORMAT"`
+}
+
+// Run is `plan validate`. All problems of all files come at once.
+func (c *ValidateCmd) Run(a *app) error {
+	files := append(c.Files, c.Filename...)
+	if len(files) == 0 {
+		return usage(errors.New("which plan? Name a file, or - for standard input"))
+	}
+	set, err := c.values()
+	if err != nil {
+		return err
+	}
+	problems, valid := schema.Problems{}, []string{}
+	for _, name := range files {
+		src, err := a.source(name)
+		if err != nil {
+			return err
+		}
+		l, err := a.load(&request{src: src, set: set, offline: true})
+		if found, ok := engine.AsProblems(err); ok {
+			problems = append(problems, found...)
+		} else if err != nil {
+			return err
+		} else {
+			valid = append(valid, fmt.Sprintf("%s is valid: plan %s, %d steps", name, l.Name, len(l.Steps)+len(l.Finally)))
+		}
+	}
+	return c.print(a, valid, problems)
+}
+
+// print tells what was found. Machines get problems on stdout, people on stderr.
+func (c *ValidateCmd) print(a *app, valid []string, problems schema.Problems) error {
+	invalid := exit{}
+	if len(problems) > 0 {
+		invalid.code = engine.ExitInvalid
+	}
+	switch c.Output {
+	case "json", "ndjson":
+		err := report.WriteJSON(a.out, struct {
+			SchemaVersion int             `json:"schemaVersion"`
+			Kind          string          `json:"kind"`
+			Problems      schema.Problems `json:"problems"`
+		}{report.SchemaVersion, "Validation", problems})
+		return errors.Join(err, invalid.orNil())
+	case "github":
+		for _, p := range problems {
+			fmt.Fprintln(a.out, annotation(p))
+		}
+		return invalid.orNil()
+	}
+	for _, line := range valid {
+		fmt.Fprintln(a.out, printable.String(line))
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	return nil
+}
+
+// annotation is a problem as a workflow command of GitHub Actions. Its escapes keep a value from ending the command or beginning another.
+func annotation(p schema.Problem) string {
+	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+	place := "file=" + property.Replace(p.File)
+	if p.Line > 0 {
+		place += fmt.Sprintf(",line=%d,col=%d", p.Line, p.Col)
+	}
+	_, message, _ := strings.Cut(p.Headline(), ": ")
+	return printable.String("::error " + place + "::" + data.Replace(message))
+}
