@@ -1,0 +1,51 @@
+# plan: `make demo` shows it at work, `make test` proves it. Both install what they need.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+VERSION ?= dev
+COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+LAB_DIR ?= $(CURDIR)/.lab
+LAB     := bin/lab
+GO      := CGO_ENABLED=0 go
+
+.PHONY: build demo test quick lint generate bench lab-up lab-down lab install clean
+
+build: ## bin/plan
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/plan ./cmd/plan
+
+lab: ## bin/lab, the program that starts real servers
+	cd test/lab && $(GO) build -o $(CURDIR)/bin/lab ./cmd/lab
+
+demo: build lab ## a nightly backup against real servers on this machine
+	LAB_DIR='$(LAB_DIR)' test/lab/demo.sh
+
+test: lint quick lab ## everything: unit, script, conformance, and end to end in the lab
+	$(LAB) install
+	cd test/lab && PLAN_TEST_LAB=1 $(GO) test -count=1 -timeout 30m ./...
+	@echo 'make test: all passed; the lab ran its control plane, S3 and Bitwarden (no kubelet in this version)'
+
+quick: ## what needs no server
+	$(GO) test ./...
+
+lint: ## formatting, vet, staticcheck
+	test/lint.sh
+
+generate: ## files made from the kinds
+	$(GO) run ./internal/generate .
+
+bench: build lab ## figures beside their peers; writes docs/performance.md
+	bench/run.sh
+
+lab-up: lab ## start the lab and fill it
+	$(LAB) up --seed --dir '$(LAB_DIR)'
+
+lab-down: lab ## stop the lab
+	$(LAB) down --dir '$(LAB_DIR)'
+
+install: ## go install
+	$(GO) install -trimpath -ldflags '$(LDFLAGS)' ./cmd/plan
+
+clean:
+	rm -rf bin

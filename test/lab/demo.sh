@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# A nightly backup against real servers on this machine. `make demo` runs it from the top of the checkout.
+set -euo pipefail
+
+lab=bin/lab
+dir=${LAB_DIR:-$PWD/.lab}
+
+say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+[ -t 1 ] && [ -z "${NO_COLOR:-}" ] || say() { printf '\n%s\n' "$*"; }
+
+say "The lab: etcd, kube-apiserver, kube-controller-manager, an S3 server and a Bitwarden server, on loopback, with TLS"
+"$lab" up --seed --dir "$dir"
+eval "$("$lab" env --dir "$dir")"
+export XDG_STATE_HOME=$dir/state
+export BWS_SERVER_URL=$LAB_BITWARDEN_URL HEALTHCHECKS_URL=$LAB_PING_URL
+
+say "What the cluster has"
+"$LAB_KUBECTL" get nodes,storageclasses --no-headers | awk '{print "  " $0}'
+"$LAB_KUBECTL" get pv --no-headers | awk '{n++; s[$5]++} END {printf "  %d persistent volumes:", n; for (k in s) printf " %d %s", s[k], k; print ""}'
+
+say "\$ plan apply examples/plans/backup.yaml --set keep=5"
+bin/plan apply examples/plans/backup.yaml --set keep=5
+
+say "Where to look"
+cat <<EOF
+  eval "\$($lab env --dir $dir)"            the lab's KUBECONFIG, S3 keys and CA
+  "\$LAB_KUBECTL" get pv,pvc -A              what was backed up
+  find $dir -name '*.json.gz'   the backups, as the S3 server keeps them
+  tail -n 1 $LAB_PING_FILE     the ping
+  bin/plan run list-pvs                     the volumes, as plan sees them
+  make lab-down                             stops the servers
+EOF
