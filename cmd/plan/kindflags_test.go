@@ -8,6 +8,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"plan/engine"
+	"plan/steps"
 	"plan/steps/all"
 )
 
@@ -67,5 +68,33 @@ func TestOlderVariables(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// What this version has is not refused as a later one's, and a command is not both.
+func TestLaterIsNotYet(t *testing.T) {
+	for _, kind := range all.Kinds() {
+		if slices.Contains(laterKinds, kind.Name) {
+			t.Errorf("the kind %s is there and is refused", kind.Name)
+		}
+	}
+	for _, verb := range []string{"apply", "validate", "run", "schema", "version"} {
+		if slices.Contains(laterVerbs, verb) {
+			t.Errorf("the command %s is there and is refused", verb)
+		}
+	}
+}
+
+// The folder of this cluster's backups is what is listed before the first step, as the step itself will do: a key may be allowed no more.
+func TestStorePrefixIsTheClustersFolder(t *testing.T) {
+	want := map[string]string{"backup-pvs": "pv-backups/home/", "backup-nodes": "nodes-backups/home/", "prune": "pv-backups/home/", "notify": "", "list-pvs": ""}
+	for name, prefix := range want {
+		kind, ok := kindNamed(name)
+		if !ok {
+			t.Fatalf("there is no kind %s", name)
+		}
+		if got := storePrefix(kind.New(), steps.Scope{Cluster: "home"}); got != prefix {
+			t.Errorf("%s lists %q, want %q", name, got, prefix)
+		}
 	}
 }

@@ -11,8 +11,8 @@ var (
 	laterVerbs = []string{"diff", "render", "preflight", "rbac", "cronjob", "graph", "env", "explain", "init", "runs", "status", "logs",
 		"cancel", "resume", "delete", "jobs", "backup", "restore", "secret", "completion"}
 	laterFlags = []string{"--dry-run", "--only", "--skip", "--from", "--follow", "--state", "--allow-exec", "--accept-changed"}
-	laterKinds = []string{"backup-node-token", "verify-node-token", "verify-etcd", "verify-longhorn", "verify-backup", "verify-store",
-		"verify-object", "verify-all", "restore-pvs", "restore-nodes", "run-job"}
+	laterKinds = []string{"backup-node-token", "verify-node-token", "verify-etcd", "verify-longhorn", "verify-backup", "verify-all",
+		"restore-pvs", "restore-nodes", "run-job"}
 	laterFields = []string{"spec.concurrency", "spec.defaults.retry.exitCodes",
 		"spec.steps[].retry.exitCodes", "spec.finally[].retry.exitCodes"}
 )

@@ -8,6 +8,8 @@ import (
 	"plan/steps/listpvs"
 	"plan/steps/notify"
 	"plan/steps/prune"
+	"plan/steps/verifyobject"
+	"plan/steps/verifystore"
 )
 
 // Kinds is every kind there is, sorted by name.
@@ -18,5 +20,7 @@ func Kinds() []steps.Kind {
 		listpvs.Kind(),
 		notify.Kind(),
 		prune.Kind(),
+		verifyobject.Kind(),
+		verifystore.Kind(),
 	}
 }

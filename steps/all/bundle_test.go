@@ -111,7 +111,7 @@ func TestWhereExpressionsMayStand(t *testing.T) {
 		`uses: notify, with: {url: "${{ params.url }}"}`:                                              false,
 		`uses: notify, with: {url: "https://x"}`:                                                      false,
 		`uses: notify, with: {url: {from: "${{ params.url }}"}}`:                                      false,
-		`uses: notify, with: {url: {from: {env: A}}, headers: {X: "a${{ 1 }}", Y: {from: {env: B}}}}`: true,
+		`uses: notify, with: {url: {from: {env: A}}, headers: {X: "a${{ 1 }}", Z: {from: {env: B}}}}`: true,
 		`uses: notify, with: {url: {from: {env: A}}, method: "${{ params.m }}"}`:                      true,
 		`uses: notify, with: {url: {from: {env: A}}, method: DELETE}`:                                 false,
 		`uses: backup-pvs, with: {include: ["${{ params.i }}", longhorn]}`:                            true,
