@@ -28,6 +28,7 @@ test: lint quick lab ## everything: unit, script, conformance, and end to end in
 
 quick: ## what needs no server
 	$(GO) test ./...
+	cd internal/bitwarden/sdk && $(GO) test ./...
 
 lint: ## formatting, vet, staticcheck
 	test/lint.sh
@@ -36,7 +37,7 @@ generate: ## files made from the kinds
 	$(GO) run ./internal/generate .
 
 bench: build lab ## figures beside their peers; writes docs/performance.md
-	bench/run.sh
+	$(GO) run ./bench
 
 lab-up: lab ## start the lab and fill it
 	$(LAB) up --seed --dir '$(LAB_DIR)'

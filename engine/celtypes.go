@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -20,7 +21,14 @@ const (
 	stepsType   = "plan.Steps"
 	stepType    = "plan.Step/"    // and the step's id
 	outputsType = "plan.Outputs/" // and the step's id
+
+	matricesType = "plan.Matrices"
+	matrixType   = "plan.Matrix/"   // and the step's id
+	instanceType = "plan.Instance/" // and the step's id: an entry of the outputs of a step with a matrix
 )
+
+// matricesVar is by what the matrices of steps are known inside a compiled expression: `matrix` in the step report is its field report.
+const matricesVar = "@matrices"
 
 // Names by which the status functions are known inside a compiled condition. No source can spell them.
 const (
@@ -35,8 +43,11 @@ type names struct {
 	params map[string]*cel.Type
 	env    map[string]bool
 	kinds  map[string]Kind
-	uses   map[string]string // kind by step id, finally included
-	left   int               // comparisons of names that suggestions may still cost
+	uses   map[string]string   // kind by step id, finally included
+	left   int                 // comparisons of names that suggestions may still cost
+	sorted map[string][]string // of
+
+	matrices map[string]*matrixNames // by step id
 }
 
 // suggest gives the name that was probably meant. In a plan of thousands of slips only the first get one: each looks at every name.
@@ -61,17 +72,28 @@ func (n *names) has(root, field string) bool {
 	return ok
 }
 
-// of gives the fields of a root of expressions, sorted.
+// of gives the fields of a root of expressions, sorted. They are sorted once: a plan can have thousands of slips.
 func (n *names) of(root string) []string {
+	var fields iter.Seq[string]
+	size := 0
 	switch root {
 	case "params":
-		return slices.Sorted(maps.Keys(n.params))
+		fields, size = maps.Keys(n.params), len(n.params)
 	case "env":
-		return slices.Sorted(maps.Keys(n.env))
+		fields, size = maps.Keys(n.env), len(n.env)
 	case "run":
-		return slices.Sorted(maps.Keys(runFields))
+		fields, size = maps.Keys(runFields), len(runFields)
+	default:
+		fields, size = maps.Keys(n.uses), len(n.uses)
 	}
-	return slices.Sorted(maps.Keys(n.uses))
+	if list := n.sorted[root]; len(list) == size {
+		return list
+	}
+	if n.sorted == nil {
+		n.sorted = map[string][]string{}
+	}
+	n.sorted[root] = slices.Sorted(fields)
+	return n.sorted[root]
 }
 
 var runFields = map[string]*cel.Type{"id": cel.StringType, "name": cel.StringType, "outcome": cel.StringType, "exitCode": cel.IntType}
@@ -93,6 +115,28 @@ func celType(name string) *cel.Type {
 		return cel.ListType(cel.DynType)
 	}
 	return cel.DynType
+}
+
+// instanceFields are the names that can stand in an entry of the outputs of steps with a matrix.
+func (n *names) instanceFields() []string {
+	known := map[string]bool{"matrix": true, "outputs": true}
+	for id, m := range n.matrices {
+		for name := range m.axes {
+			known[name] = true
+		}
+		for _, o := range n.kinds[n.uses[id]].Outputs {
+			known[o.Name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(known))
+}
+
+// typeOf gives the type of a name of a matrix, or nil.
+func (m *matrixNames) typeOf(name string) *cel.Type {
+	if m.unsure {
+		return cel.DynType
+	}
+	return m.axes[name]
 }
 
 func (n *names) FindStructType(name string) (*types.Type, bool) {
@@ -121,6 +165,17 @@ func (n *names) field(typeName, field string) *cel.Type {
 		return cel.StringType
 	case typeName == runType:
 		return runFields[field]
+	case typeName == matricesType && n.matrices[field] != nil:
+		return types.NewObjectType(matrixType + field)
+	case strings.HasPrefix(typeName, matrixType):
+		return n.matrices[strings.TrimPrefix(typeName, matrixType)].typeOf(field)
+	case strings.HasPrefix(typeName, instanceType):
+		switch id := strings.TrimPrefix(typeName, instanceType); field {
+		case "matrix":
+			return types.NewObjectType(matrixType + id)
+		case "outputs":
+			return types.NewObjectType(outputsType + id)
+		}
 	case typeName == stepsType && n.has("steps", field):
 		return types.NewObjectType(stepType + field)
 	case strings.HasPrefix(typeName, stepType):
@@ -128,7 +183,11 @@ func (n *names) field(typeName, field string) *cel.Type {
 		case "outcome", "verdict":
 			return cel.StringType
 		case "outputs":
-			return types.NewObjectType(outputsType + strings.TrimPrefix(typeName, stepType))
+			id := strings.TrimPrefix(typeName, stepType)
+			if n.matrices[id] != nil {
+				return cel.ListType(types.NewObjectType(instanceType + id))
+			}
+			return types.NewObjectType(outputsType + id)
 		}
 	case strings.HasPrefix(typeName, outputsType):
 		kind, known := n.kinds[n.uses[strings.TrimPrefix(typeName, outputsType)]]
@@ -174,6 +233,7 @@ func newCELEnv(n *names) (*cel.Env, error) {
 		cel.Variable("env", types.NewObjectType(envType)),
 		cel.Variable("run", types.NewObjectType(runType)),
 		cel.Variable("steps", types.NewObjectType(stepsType)),
+		cel.Variable(matricesVar, types.NewObjectType(matricesType)),
 		cel.Variable(successVar, cel.BoolType),
 		cel.Variable(failureVar, cel.BoolType),
 		cel.Variable(cancelledVar, cel.BoolType),

@@ -41,7 +41,7 @@ func (t *template) jsonType() string {
 		return "boolean"
 	case types.ListKind:
 		return "array"
-	case types.MapKind:
+	case types.MapKind, types.StructKind:
 		return "object"
 	}
 	return ""
@@ -57,9 +57,33 @@ func (l *loader) checkKnown() {
 	storesKnown := !faulty["spec.stores"] && !faulty["spec"] && !faulty[""]
 	for _, d := range l.decls {
 		if !faulty[d.path] {
-			l.checkStep(d, storesKnown)
+			l.checkInstances(d, storesKnown)
 		}
 	}
+}
+
+// checkInstances looks at a step, or at each instance of one whose fields read its matrix, up to the first with a problem.
+func (l *loader) checkInstances(d *decl, storesKnown bool) {
+	if d.step.Matrix == nil || len(d.limits) == 0 && !d.with.readsMatrix() {
+		l.checkStep(d, storesKnown)
+		return
+	}
+	delete(l.missing, matrixRef)
+	for _, instance := range d.step.Matrix.Instances {
+		before := len(l.problems)
+		l.values.matrix = instance.Values
+		l.checkStep(d, storesKnown)
+		for _, limit := range d.limits {
+			limit()
+		}
+		for i := before; i < len(l.problems); i++ {
+			l.problems[i].Message += "; this is " + InstanceID(d.id, instance.Key)
+		}
+		if len(l.problems) > before {
+			break
+		}
+	}
+	l.missing[matrixRef], l.values.matrix = true, nil
 }
 
 // region gives the part of the plan that a problem makes unfit for further checks: a step (unless the problem is outside of its kind and
@@ -114,11 +138,11 @@ func (l *loader) store(d *decl, n *yaml.Node, with map[string]any) {
 	field := schema.Field(n, "store")
 	name, _ := with["store"].(string)
 	switch {
+	case field != nil && !d.with.fields["store"].isStatic():
+		l.fail(field, d.path+".with.store", "which store is meant must be known before the run; only params and env may stand here")
 	case field != nil && name == "":
 		if d.with.fields["store"].isKnown(nil) {
 			l.fail(field, d.path+".with.store", "a store has a name")
-		} else if !d.with.fields["store"].isStatic() {
-			l.fail(field, d.path+".with.store", "which store is meant must be known before the run; only params and env may stand here")
 		}
 	case name != "":
 		l.knownStore(field, d.path+".with.store", name)
@@ -140,6 +164,6 @@ func (l *loader) store(d *decl, n *yaml.Node, with map[string]any) {
 // isStatic tells whether params and env alone decide the value.
 func (t *template) isStatic() bool {
 	static := true
-	t.expressions(func(_ *template, e *expression) { static = static && e.isStatic() })
+	t.expressions(func(_ *template, e *expression) { static = static && e.isStatic() && e.refs.matrix == "" })
 	return static
 }

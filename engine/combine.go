@@ -120,7 +120,14 @@ func goesWith(entry, c map[string]any, isAxis map[string]bool) bool {
 }
 
 // alike compares values as they are written: 1 and "1" are the same.
-func alike(a, b any) bool { return a == b || fmt.Sprint(a) == fmt.Sprint(b) }
+func alike(a, b any) bool {
+	if a == b {
+		return true
+	}
+	_, text := a.(string)
+	_, text2 := b.(string)
+	return text != text2 && fmt.Sprint(a) == fmt.Sprint(b)
+}
 
 // settle gives each name one type: its values' own where all have the same, else string, and then all are text.
 func settle(combinations []map[string]any) map[string]*cel.Type {

@@ -101,7 +101,7 @@ func (l *loader) step(d *decl) {
 	}
 	known := l.values
 	d.step.Inputs = func(vars *Vars) (Inputs, error) {
-		v := values{params: known.params, env: known.env, vars: vars}
+		v := values{params: known.params, env: known.env, matrix: vars.Matrix, vars: vars}
 		fields, err := d.with.eval(v)
 		if err != nil {
 			return Inputs{}, err
@@ -153,6 +153,7 @@ func (l *loader) condition(d *decl, n *yaml.Node) func(*Vars) (bool, error) {
 	if source == "" {
 		return nil
 	}
+	d.step.Condition = source
 	e, issues := l.compiler.compile(source, l.place(d, true))
 	for _, found := range issues {
 		l.failAt(n, 0, path, found)

@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"cel.dev/cel-go/cel"
@@ -24,6 +26,9 @@ type issue struct {
 type place struct {
 	status   bool                         // success() and its like are functions here
 	static   bool                         // known when the plan is loaded: params and env only
+	params   bool                         // params only
+	matrix   string                       // the step whose matrix may be read; empty if none may
+	noMatrix string                       // why none may
 	readable func(step string) (ok bool)  // steps whose outputs may be read
 	why      func(step string) (s string) // why another step may not be read
 }
@@ -49,28 +54,47 @@ func (c *compiler) compile(source string, at place) (*expression, []issue) {
 		}
 		c.env, c.cache = env, map[string]*expression{}
 	}
+	checked, refs, issues := c.check(source, at)
+	if len(issues) > 0 {
+		return nil, issues
+	}
+	e := &expression{source: source, typ: checked.OutputType(), refs: refs}
+	if e.isStatic() && refs.matrix == "" { // probably evaluated at once
+		e.program = sync.OnceValues(func() (cel.Program, error) { return c.program(checked) })
+		c.cache[source] = e
+		return e, nil
+	}
+	// A plan can have thousands, each of which is evaluated late, once or never: to read it again takes less than to keep its tree.
+	e.program = sync.OnceValues(func() (cel.Program, error) {
+		checked, _, issues := c.check(source, at)
+		if len(issues) > 0 {
+			return nil, errors.New(issues[0].message)
+		}
+		return c.program(checked)
+	})
+	return e, nil
+}
+
+func (c *compiler) program(checked *cel.Ast) (cel.Program, error) {
+	return c.env.Program(checked, cel.CostLimit(maxCost))
+}
+
+// check parses an expression, resolves its names and finds its type.
+func (c *compiler) check(source string, at place) (*cel.Ast, references, []issue) {
 	parsed, iss := c.env.Parse(source)
 	if iss.Err() != nil {
-		return nil, syntaxIssues(source, iss)
+		return nil, references{}, syntaxIssues(source, iss)
 	}
 	text := sourceText{runes: []rune(source), info: parsed.NativeRep().SourceInfo()}
 	refs, own := resolve(parsed.NativeRep().Expr(), c.names, at, text)
 	if len(own) > 0 {
-		return nil, own
+		return nil, refs, own
 	}
 	checked, iss := c.env.Check(parsed)
 	if iss.Err() != nil {
-		return nil, c.checkIssues(parsed.NativeRep(), text, iss)
+		return nil, refs, c.checkIssues(parsed.NativeRep(), text, iss)
 	}
-	program, err := c.env.Program(checked, cel.CostLimit(maxCost))
-	if err != nil {
-		return nil, []issue{{message: err.Error()}}
-	}
-	e := &expression{source: source, program: program, typ: checked.OutputType(), refs: refs}
-	if e.isStatic() {
-		c.cache[source] = e
-	}
-	return e, nil
+	return checked, refs, nil
 }
 
 // sourceText finds where the parts of an expression begin.
@@ -123,6 +147,7 @@ var (
 	unexpected = regexp.MustCompile(`^(?:mismatched|extraneous) input '(.*?)' expecting|no viable alternative at input '(.*)'$`)
 	noOverload = regexp.MustCompile(`^found no matching overload for '([^']+)' applied to '(.*)'$`)
 	undeclared = regexp.MustCompile(`^undeclared reference to '([^']+)'`)
+	undefined  = regexp.MustCompile(`^undefined field '([^']+)'`)
 )
 
 // syntaxIssues gives the first fault of an expression that is none; those behind it are echoes.
@@ -167,6 +192,12 @@ func (c *compiler) checkIssues(parsed *ast.AST, text sourceText, iss *cel.Issues
 			}
 			found.message = fmt.Sprintf("%s does not work on %s", name, m[2])
 		}
+		if m := undefined.FindStringSubmatch(e.Message); m != nil {
+			found.message = fmt.Sprintf("unknown field %q", m[1])
+			if known := c.names.instanceFields(); !slices.Contains(known, m[1]) {
+				found.suggestion = c.names.suggest(m[1], known)
+			}
+		}
 		out = append(out, found)
 	}
 	return out
@@ -191,5 +222,8 @@ func (c *compiler) unknown(name string, node ast.Expr) (message, suggestion stri
 		return fmt.Sprintf("unknown function %s()", name), c.names.suggest(name, known)
 	}
 	roots := []string{"params", "env", "run", "steps"}
+	if len(c.names.matrices) > 0 {
+		roots = append(roots, "matrix")
+	}
 	return fmt.Sprintf("unknown name %q; in scope are %s", name, strings.Join(roots, ", ")), c.names.suggest(name, roots)
 }

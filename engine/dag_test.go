@@ -120,28 +120,6 @@ func drawStep(t *rapid.T, id string, before []int, fast bool, times func(time.Du
 	return s
 }
 
-func drawTries(t *rapid.T, n int, times func(time.Duration) time.Duration) (tries []dagTry) {
-	for range n {
-		tries = append(tries, dagTry{max(0, rapid.IntRange(-6, endKinds-1).Draw(t, "end")), times(30 * time.Second)})
-	}
-	return tries
-}
-
-// drawMatrix gives every third step a matrix.
-func drawMatrix(t *rapid.T, s *dagStep, narrow bool, times func(time.Duration) time.Duration) {
-	n := rapid.IntRange(-8, 4).Draw(t, "instances")
-	if n < 1 {
-		return
-	}
-	for range n {
-		s.more = append(s.more, drawTries(t, len(s.tries), times))
-	}
-	s.skew = times(10 * time.Second)
-	s.abreast = rapid.IntRange(0, 3).Draw(t, "abreast")
-	// Where steps wait for a place, or all fail at once, which instance fails first is not laid down.
-	s.hasty = rapid.Bool().Draw(t, "hasty") && !narrow && !s.badInput
-}
-
 // plan makes the plan and the Do that the spec describes.
 func (d *dagSpec) plan() (*Plan, Do) {
 	p := &Plan{Name: "p", MaxParallel: d.width, FailFast: d.failFast, FinallyTimeout: time.Minute}

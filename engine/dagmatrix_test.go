@@ -4,7 +4,31 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"pgregory.net/rapid"
 )
+
+func drawTries(t *rapid.T, n int, times func(time.Duration) time.Duration) (tries []dagTry) {
+	for range n {
+		tries = append(tries, dagTry{max(0, rapid.IntRange(-6, endKinds-1).Draw(t, "end")), times(30 * time.Second)})
+	}
+	return tries
+}
+
+// drawMatrix gives every third step a matrix.
+func drawMatrix(t *rapid.T, s *dagStep, narrow bool, times func(time.Duration) time.Duration) {
+	n := rapid.IntRange(-8, 4).Draw(t, "instances")
+	if n < 1 {
+		return
+	}
+	for range n {
+		s.more = append(s.more, drawTries(t, len(s.tries), times))
+	}
+	s.skew = times(10 * time.Second)
+	s.abreast = rapid.IntRange(0, 3).Draw(t, "abreast")
+	// Where steps wait for a place, or all fail at once, which instance fails first is not laid down.
+	s.hasty = rapid.Bool().Draw(t, "hasty") && !narrow && !s.badInput
+}
 
 // together is what becomes of a step with a matrix. When it fails fast, the first end that is bad stops the rest.
 func (s *dagStep) together(start, stop, giveUp time.Duration) dagEnd {

@@ -1,6 +1,10 @@
 package engine
 
-import "time"
+import (
+	"time"
+
+	"plan/schema"
+)
 
 // Event is something that happened in a run, for printers and files outside the engine. Events of one run are delivered one at
 // a time, in order. The set is closed: a printer switches over the types below.
@@ -68,5 +72,6 @@ type StepInfo struct {
 	ID, Name, Uses string
 	Needs          []string
 	Final          bool
+	Pos            schema.Pos  // in the file
 	Instances      []*Instance // of its matrix; not to be changed
 }

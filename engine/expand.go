@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
@@ -14,10 +15,10 @@ import (
 	"plan/schema"
 )
 
-// The limits of a matrix beside maxSteps.
+// The limits of matrices beside maxSteps.
 const (
 	maxMatrixNames = 32      // axes, and what include adds
-	maxCombining   = 1000000 // entries of include and exclude, times combinations
+	maxCombining   = 1000000 // entries of include and exclude, times combinations, of all matrices of a plan
 )
 
 var axisText = regexp.MustCompile(`^[A-Za-z0-9._-]{1,40}$`)
@@ -35,26 +36,28 @@ type matrixNames struct {
 	unsure bool // it could not be built: any name may be one
 }
 
+// matrixRoom is what matrices may still take up.
+type matrixRoom struct{ instances, comparisons int }
+
 // matrices builds the matrices of all steps. No more is built than a plan may have.
 func (l *loader) matrices() {
-	left := maxSteps - len(l.decls)
+	room := &matrixRoom{maxSteps - len(l.decls), maxCombining}
 	for _, d := range l.decls {
 		n := schema.Field(d.node, "matrix")
 		if n == nil {
 			continue
 		}
-		left++
+		room.instances++ // its own, as a step without a matrix
 		d.step.Matrix = &Matrix{MaxParallel: int(l.integer(schema.Field(d.node, "maxParallel"), 0))}
 		d.step.Matrix.FailFast, _ = value(schema.Field(d.node, "failFast")).(bool)
 		known := &matrixNames{axes: map[string]*cel.Type{}}
 		if l.byID[d.id] == d {
 			l.compiler.names.matrices[d.id] = known
 		}
-		combinations := l.matrix(n, d.path+".matrix", left)
+		combinations := l.matrix(n, d.path+".matrix", room)
 		if known.unsure = combinations == nil; known.unsure {
 			continue
 		}
-		left -= len(combinations)
 		known.axes = settle(combinations)
 		d.step.Matrix.Instances = l.instances(n, d.path+".matrix", combinations)
 	}
@@ -74,8 +77,9 @@ func (l *loader) instances(n *yaml.Node, path string, combinations []map[string]
 	return list
 }
 
-// matrix gives a matrix's combinations, at most left. None means that there is a problem, or that they cannot be known yet.
-func (l *loader) matrix(n *yaml.Node, path string, left int) []map[string]any {
+// matrix gives a matrix's combinations, for which there must be room. None means that there is a problem, or that they cannot be known
+// yet.
+func (l *loader) matrix(n *yaml.Node, path string, room *matrixRoom) []map[string]any {
 	if n.Kind != yaml.MappingNode {
 		return nil
 	}
@@ -94,44 +98,49 @@ func (l *loader) matrix(n *yaml.Node, path string, left int) []map[string]any {
 		return nil
 	}
 	size := product(axes)
-	switch {
-	case size > left:
-		l.tooMany(n, path, axes, size, left)
+	comparisons := size * (len(include) + len(exclude))
+	switch names := matrixWidth(axes, include); {
+	case size > room.instances:
+		l.tooMany(n, path, axes, size, room)
 		return nil
-	case size*(len(include)+len(exclude)) > maxCombining:
-		l.fail(n, path, "%d entries of include and exclude are too many for %d combinations; at most %d comparisons are made", len(include)+len(exclude), size, maxCombining)
-		return nil
-	}
-	if names := matrixWidth(axes, include); names > maxMatrixNames {
+	case names > maxMatrixNames:
 		l.fail(n, path, "the combinations have %d names; at most %d are allowed", names, maxMatrixNames)
+		return nil
+	case comparisons > room.comparisons:
+		l.fail(n, path, "include and exclude have too many entries for %d combinations: entries times combinations may be at most %d", size, maxCombining)
 		return nil
 	}
 	all := combine(axes, exclude, include)
+	room.comparisons -= comparisons
 	switch {
-	case len(all) > left:
-		l.tooMany(n, path, axes, len(all), left)
+	case len(all) > room.instances:
+		l.tooMany(n, path, nil, len(all), room)
 		return nil
-	case len(all) == 0 && len(exclude) > 0:
-		l.fail(n, path, "exclude leaves no combination")
+	case len(all) == 0:
+		if len(exclude) > 0 {
+			l.fail(n, path, "exclude leaves no combination")
+		}
 		return nil
 	}
+	room.instances -= max(size, len(all))
 	return all
 }
 
-func (l *loader) tooMany(n *yaml.Node, path string, axes []axis, size, left int) {
+func (l *loader) tooMany(n *yaml.Node, path string, axes []axis, size int, room *matrixRoom) {
 	count := strconv.Itoa(size)
 	if size == overSize {
 		count = "more than a million"
 	}
-	where := ""
-	if len(axes) > 1 {
-		where = " before exclude"
+	if len(axes) > 0 {
+		count += " combinations before exclude"
+	} else {
+		count += " combinations"
 	}
-	if others := maxSteps - left; others > 0 {
-		l.fail(n, path, "the matrix has %s combinations%s, and the plan has %d step instances before it; at most %d are allowed in all", count, where, others, maxSteps)
+	if others := maxSteps - room.instances; others > 0 {
+		l.fail(n, path, "the matrix has %s, and the plan %d other step instances; at most %d are allowed in all", count, others, maxSteps)
 		return
 	}
-	l.fail(n, path, "the matrix has %s combinations%s; at most %d step instances are allowed", count, where, maxSteps)
+	l.fail(n, path, "the matrix has %s; at most %d step instances are allowed", count, maxSteps)
 }
 
 // axis gives an axis's values: a literal list, or one expression of type list over parameters.
@@ -148,13 +157,12 @@ func (l *loader) axis(n *yaml.Node, path string) ([]any, bool) {
 		if !ok || item.Kind != yaml.ScalarNode {
 			return nil, false
 		}
-		if said := fmt.Sprint(v); seen[said] {
+		said := fmt.Sprint(v)
+		if seen[said] {
 			l.fail(item, fmt.Sprintf("%s[%d]", path, i), "%s stands twice in the axis", said)
 			return nil, false
-		} else {
-			seen[said] = true
 		}
-		values[i] = v
+		values[i], seen[said] = v, true
 	}
 	return values, true
 }
@@ -183,14 +191,14 @@ func (l *loader) computedAxis(n *yaml.Node, path string) ([]any, bool) {
 	case !ok:
 		l.fail(n, path, "expected a list, but %s is none", t.whole.text())
 	case len(list) == 0:
-		l.fail(n, path, "%s is empty, so the matrix has no combination; give it a value, or keep the step from running with if", t.whole.text())
+		l.fail(n, path, "%s is empty, so the matrix has no combination", t.whole.text())
 	}
 	seen := map[string]bool{}
 	for _, item := range list {
 		v, fits := axisValue(item)
 		switch said := fmt.Sprint(v); {
 		case !fits:
-			l.fail(n, path, "%s has the value %.60v, which no matrix can have: values are 1 to 40 letters, digits, dots, dashes and underscores, integers or booleans", t.whole.text(), item)
+			l.fail(n, path, "%s has the value %s, which no matrix can have: values are 1 to 40 letters, digits, dots, dashes and underscores, integers or booleans", t.whole.text(), named(item))
 			return nil, false
 		case seen[said]:
 			l.fail(n, path, "%s has %s twice", t.whole.text(), said)
@@ -200,6 +208,18 @@ func (l *loader) computedAxis(n *yaml.Node, path string) ([]any, bool) {
 		}
 	}
 	return list, len(list) > 0
+}
+
+// named is a value in a message, cut short.
+func named(v any) string {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprintf("of type %T", v)
+	}
+	if runes := []rune(string(data)); len(runes) > 60 {
+		return string(runes[:60]) + "…"
+	}
+	return string(data)
 }
 
 // axisValue tells whether a value may stand in a matrix.
@@ -227,7 +247,7 @@ func (l *loader) entries(n *yaml.Node, path string) (list []map[string]any, soun
 			_, fits := axisValue(v)
 			ok = ok && fits
 		}
-		if !ok { // the schema has said so
+		if !ok || len(entry) == 0 { // the schema has said so
 			return nil, false
 		}
 		list = append(list, entry)

@@ -18,7 +18,7 @@ import (
 // expression is a compiled CEL expression.
 type expression struct {
 	source  string
-	program cel.Program
+	program func() (cel.Program, error) // made at the first evaluation
 	typ     *cel.Type
 	refs    references
 }
@@ -26,11 +26,15 @@ type expression struct {
 // values are the variables of one evaluation.
 type values struct {
 	params, env map[string]any
+	matrix      map[string]any // of the instance
 	vars        *Vars
 }
 
 func (v values) activation(refs references) map[string]any {
 	a := map[string]any{"params": v.params, "env": v.env}
+	if refs.matrix != "" {
+		a[matricesVar] = map[string]any{refs.matrix: v.matrix}
+	}
 	if v.vars == nil {
 		return a
 	}
@@ -43,11 +47,17 @@ func (v values) activation(refs references) map[string]any {
 		if !ok {
 			continue
 		}
-		outputs := s.Outputs
-		if outputs == nil {
-			outputs = map[string]any{}
+		fields := map[string]any{"outcome": string(s.Outcome), "verdict": string(s.Verdict)}
+		switch {
+		case s.List != nil:
+			fields["outputs"] = s.List
+		case slices.Contains(refs.lists, id): // it has none: not even an empty list
+		case s.Outputs == nil:
+			fields["outputs"] = map[string]any{}
+		default:
+			fields["outputs"] = s.Outputs
 		}
-		steps[id] = map[string]any{"outcome": string(s.Outcome), "verdict": string(s.Verdict), "outputs": outputs}
+		steps[id] = fields
 	}
 	a["steps"] = steps
 	return a
@@ -55,7 +65,11 @@ func (v values) activation(refs references) map[string]any {
 
 // eval gives a JSON-like value or a time.Duration.
 func (e *expression) eval(v values) (any, error) {
-	out, _, err := e.program.Eval(v.activation(e.refs))
+	program, err := e.program()
+	if err != nil {
+		return nil, fmt.Errorf("prepare %q: %w", e.text(), err)
+	}
+	out, _, err := program.Eval(v.activation(e.refs))
 	if err != nil {
 		return nil, e.explain(err, v)
 	}
@@ -82,12 +96,19 @@ func (e *expression) explain(err error, v values) error {
 		if _, ok := v.env[field]; root == "env" && !ok {
 			return fmt.Errorf("evaluate %q: the variable %s is not set; set it, or guard it: env.?%[2]s.orValue('')", e.text(), field)
 		}
+		if _, ok := v.matrix[field]; root == matrixRef && field != "" && !ok {
+			return fmt.Errorf("evaluate %q: this combination of the matrix has no %s; guard it: matrix.?%[2]s.orValue('')", e.text(), field)
+		}
 	}
 	for _, id := range e.refs.steps {
 		if v.vars == nil {
 			break
 		}
-		if s, ok := v.vars.Steps[id]; ok && len(s.Outputs) == 0 {
+		s, ok := v.vars.Steps[id]
+		switch list := slices.Contains(e.refs.lists, id); {
+		case ok && list && s.List == nil:
+			return fmt.Errorf("evaluate %q: step %s is %s and has no outputs; guard it, as in steps.%[2]s.?outputs.orValue([])", e.text(), id, s.Outcome)
+		case ok && !list && len(s.Outputs) == 0:
 			return fmt.Errorf("evaluate %q: step %s is %s and has no outputs; guard it, as in steps.%[2]s.outputs.?name.orValue('')", e.text(), id, s.Outcome)
 		}
 	}

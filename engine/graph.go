@@ -20,8 +20,10 @@ type decl struct {
 	step  *Step
 	with  *template
 
+	limits []func() // hold timeout and deadline, where they read the matrix, against an instance
+
 	number int
-	before []uint64 // the numbers of all steps upstream, as a bit set; nil until asked for
+	before *ancestry // of all steps upstream; nil until asked for
 }
 
 // declare reads the steps' ids and needs: what expressions need to know before they can be compiled.
@@ -83,7 +85,9 @@ func (l *loader) needs(d, previous *decl) {
 			l.fail(item, path, "a step cannot need itself")
 		case !ok:
 			p := l.doc.Problem(item, path, fmt.Sprintf("there is no step %q", item.Value))
-			p.Suggestion = l.compiler.names.suggest(item.Value, l.ids(d.final))
+			if l.compiler.names.left > 0 {
+				p.Suggestion = l.compiler.names.suggest(item.Value, l.ids(d.final))
+			}
 			l.report(p)
 		case need.final != d.final && d.final:
 			l.fail(item, path, "%s is not a step of finally; finally runs after all of steps anyway", item.Value)
@@ -168,33 +172,71 @@ func (l *loader) cycle(path []*decl) {
 	l.fail(schema.Field(at.node, "needs"), at.path+".needs", "%s", message)
 }
 
-// upstream tells whether other runs before d, through any chain of needs.
-func (d *decl) upstream(other *decl, steps int) bool {
-	return d.ancestors(steps)[other.number/64]&(1<<(other.number%64)) != 0
+// ancestry is a set of step numbers: all below a number, and a bit set from there on. So a chain takes no room.
+type ancestry struct {
+	below int
+	first int // what the bit set's first word stands for, in words
+	words []uint64
 }
 
-// ancestors must not be asked for where needs go in a circle.
-func (d *decl) ancestors(steps int) []uint64 {
+func (a *ancestry) has(number int) bool {
+	word := number/64 - a.first
+	return number < a.below || word >= 0 && word < len(a.words) && a.words[word]&(1<<(number%64)) != 0
+}
+
+// upstream tells whether other runs before d, through any chain of needs. It must not be asked where needs go in a circle.
+func (d *decl) upstream(other *decl) bool { return d.ancestors().has(other.number) }
+
+func (d *decl) ancestors() *ancestry {
 	if d.before != nil {
 		return d.before
 	}
-	d.before = make([]uint64, (steps+63)/64)
+	a, end := &ancestry{}, 0
 	for _, need := range d.needs {
-		d.before[need.number/64] |= 1 << (need.number % 64)
-		for i, word := range need.ancestors(steps) {
-			d.before[i] |= word
+		up := need.ancestors()
+		a.below = max(a.below, up.below)
+		if up.below == need.number {
+			a.below = max(a.below, need.number+1)
+		}
+		end = max(end, need.number/64+1, up.first+len(up.words))
+	}
+	a.first = a.below / 64
+	a.words = make([]uint64, max(0, end-a.first))
+	for _, need := range d.needs {
+		if word := need.number/64 - a.first; word >= 0 {
+			a.words[word] |= 1 << (need.number % 64)
+		}
+		up := need.ancestors()
+		for i, word := range up.words {
+			if at := up.first + i - a.first; at >= 0 {
+				a.words[at] |= word
+			}
 		}
 	}
-	return d.before
+	for a.has(a.below) {
+		a.below++
+	}
+	if a.below >= 64*(a.first+len(a.words)) {
+		a.words = nil
+	}
+	d.before = a
+	return a
 }
 
 // place tells what the expressions of a step may read: the steps before it; in finally also all of steps.
 func (l *loader) place(d *decl, status bool) place {
+	matrix, noMatrix := "", "the step has no matrix"
+	switch {
+	case status && d.step.Matrix != nil:
+		noMatrix = "an if is decided once for all instances, so it cannot read matrix"
+	case d.step.Matrix != nil:
+		matrix = d.id
+	}
 	return place{
-		status: status,
+		status: status, matrix: matrix, noMatrix: noMatrix,
 		readable: func(id string) bool {
 			other := l.byID[id]
-			return d.final && !other.final || l.cyclic > 0 || d.upstream(other, len(l.decls))
+			return d.final && !other.final || l.cyclic > 0 || d.upstream(other)
 		},
 		why: func(id string) string {
 			switch {

@@ -67,7 +67,7 @@ func (w *walker) instanceOver(s *stepState) {
 		whole.culprit = s
 		w.hasty = append(w.hasty, whole)
 	}
-	if len(whole.held) > 0 && whole.stopped == nil && w.stopped == nil {
+	if len(whole.held) > 0 {
 		w.ready = append(w.ready, whole.held[0])
 		whole.held = whole.held[1:]
 	}

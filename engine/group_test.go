@@ -137,6 +137,21 @@ func TestAnInstanceThatDoesNotHeedItsMatrixIsLost(t *testing.T) {
 	}
 }
 
+// The next attempt of n=2 is due at the moment at which n=1 fails.
+func TestAnAttemptThatIsDueWhenItsMatrixStopsIsNotMadeTwice(t *testing.T) {
+	for range 100 {
+		m, log := over(1, 2), &eventLog{}
+		m.FailFast = true
+		retry := Retry{Attempts: 2, Delay: time.Minute, When: []RetryWhen{RetryTransient}}
+		res := run(t, []testStep{{id: "a", matrix: m, retry: retry, do: each(map[int64]Do{1: failsAfter(time.Minute, errPlain), 2: script(failsWith(errPasses), takes(time.Hour))})}}, nil,
+			func(_ *Plan, o *Options) { o.Events = log.add })
+		wantRun(t, res, "a=failed a[n=1]=failed a[n=2]=cancelled(a[n=1])", RunFailed, 1)
+		if began, ended := strings.Count(log.String(), "a[n=2]:2/2"), strings.Count(log.String(), "a[n=2]:cancelled"); began != res.Steps[2].Attempts-1 || ended != 1 {
+			t.Fatalf("%s", log)
+		}
+	}
+}
+
 func TestAnIgnoredFailureDoesNotStopItsMatrix(t *testing.T) {
 	m := over(1, 2)
 	m.FailFast = true

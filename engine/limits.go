@@ -36,10 +36,19 @@ func (l *loader) limit(d *decl, name string, fallback time.Duration) func(values
 	}
 	if got := t.jsonType(); got != "" && got != "string" {
 		l.fail(n, path, "expected a duration, but the expression is %s", schema.TypeNames(got))
-	} else if got != "" && t.isKnown(l.missing) {
-		if _, err := eval(l.values); err != nil {
-			l.failEval(t, err)
+		return eval
+	}
+	try := func() {
+		if t.isKnown(l.missing) {
+			if _, err := eval(l.values); err != nil {
+				l.failEval(t, err)
+			}
 		}
+	}
+	if t.readsMatrix() {
+		d.limits = append(d.limits, try)
+	} else if got := t.jsonType(); got != "" {
+		try()
 	}
 	return eval
 }

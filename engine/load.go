@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"strings"
 	"time"
 
@@ -63,13 +62,17 @@ type Fault struct {
 
 // LoadOptions are what a plan is loaded with.
 type LoadOptions struct {
-	Set    map[string]string // parameters by name, from --set
+	// What replaces values of the file, the lower precedence first.
+	Overrides func(file map[string]any) ([]Override, error) // from the file's values; later ones win
+	Variables map[string]string                             // PLAN_…__… that are set, by name
+	Flags     []Override
+	Set       map[string]string // from --set: parameters by name, fields as steps.ID.FIELD and the like
+
 	Getenv func(string) (string, bool)
-	// Overrides tells, from the file's values, what to replace. Later ones win.
-	Overrides func(file map[string]any) ([]Override, error)
 	// Offline tolerates required parameters without a value: the plan is checked, not run.
 	Offline bool
-	// Check looks at a step's fields as far as they are known: what the schema cannot see.
+	// Check looks at a step's fields as far as they are known: what the schema cannot see. Where fields read the step's matrix, it
+	// is asked once per instance, in their order.
 	Check func(step *Step, with map[string]any) []Fault
 }
 
@@ -81,7 +84,7 @@ type loader struct {
 	plan     *Plan
 	compiler *compiler
 	values   values
-	missing  map[string]bool // params.NAME and env.NAME without a value, tolerated offline
+	missing  map[string]bool // params.NAME and env.NAME without a value, tolerated offline; matrixRef outside of an instance
 	decls    []*decl
 	byID     map[string]*decl
 	cyclic   int // how often needs go in a circle
@@ -95,6 +98,14 @@ type loader struct {
 
 // Load reads a plan and checks all of it. On a fault the error is a schema.Problems with every problem found, and no plan is returned.
 func (lang *Language) Load(src Source, o LoadOptions) (*Plan, error) {
+	l, err := lang.load(src, o)
+	if err != nil {
+		return nil, err
+	}
+	return l.plan, nil
+}
+
+func (lang *Language) load(src Source, o LoadOptions) (*loader, error) {
 	doc, problems := schema.Parse(src.File, src.Data)
 	if len(problems) > 0 {
 		return nil, problems
@@ -103,13 +114,8 @@ func (lang *Language) Load(src Source, o LoadOptions) (*Plan, error) {
 		o.Getenv = func(string) (string, bool) { return "", false }
 	}
 	l := &loader{lang: lang, opts: o, doc: doc, plan: &Plan{File: src.File, Dir: src.Dir}, byID: map[string]*decl{}, missing: map[string]bool{}, broken: map[string]bool{}}
-	if o.Overrides != nil {
-		file, _ := schema.Value(doc.Root).(map[string]any)
-		overrides, err := o.Overrides(file)
-		if err != nil {
-			return nil, err
-		}
-		l.override(overrides)
+	if err := l.overrides(); err != nil {
+		return nil, err
 	}
 	l.problems = append(l.problems, lang.validator.Document(doc)...)
 	for _, p := range l.problems {
@@ -119,13 +125,15 @@ func (lang *Language) Load(src Source, o LoadOptions) (*Plan, error) {
 	l.envelope(spec)
 	l.params(spec)
 	l.declare(spec)
+	l.missing[matrixRef] = true // until an instance is looked at
+	l.matrices()
 	l.compile(spec)
 	l.checkKnown()
 	if len(l.problems) > 0 {
 		return nil, l.problems.Sorted()
 	}
 	l.plan.Hash = l.hash(src.Data)
-	return l.plan, nil
+	return l, nil
 }
 
 func (l *loader) fail(n *yaml.Node, path, format string, args ...any) {
@@ -143,45 +151,6 @@ func (l *loader) failAt(n *yaml.Node, offset int, path string, found issue) {
 	p := l.doc.ProblemAt(n, l.doc.Place(n, offset+found.offset), path, found.message)
 	p.Suggestion = found.suggestion
 	l.report(p)
-}
-
-// override puts values from outside into the document.
-func (l *loader) override(overrides []Override) {
-	for _, o := range overrides {
-		path := strings.Join(o.Path, ".")
-		current := l.doc.Get(o.Path)
-		if current != nil && o.Default {
-			continue
-		}
-		if current != nil && o.FillOnly {
-			if !reflect.DeepEqual(schema.Value(current), schema.Value(schema.Node(o.Value))) {
-				l.fail(current, path, "the file says %s and the %s says %s; it fills only what the file leaves open: make them agree, or remove one", shown(current), origin(o.Origin), o.Shown)
-			}
-			continue
-		}
-		before := l.doc.Set(o.Path, o.Value, origin(o.Origin))
-		applied := Applied{Field: strings.TrimPrefix(path, "spec."), Value: o.Shown, Origin: o.Origin}
-		if before != nil {
-			applied.Over = fmt.Sprintf("%s:%d", l.doc.File, before.Line)
-		}
-		l.plan.Overrides = append(l.plan.Overrides, applied)
-	}
-}
-
-// shown is a value of the file in a message.
-func shown(n *yaml.Node) string {
-	if n.Kind == yaml.ScalarNode {
-		return n.Value
-	}
-	return "something else"
-}
-
-// origin names a variable or flag in a message.
-func origin(name string) string {
-	if strings.HasPrefix(name, "-") {
-		return "flag " + name
-	}
-	return "variable " + name
 }
 
 // str gives a scalar's text, or "" for anything else; the schema has reported what is not a string.

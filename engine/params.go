@@ -19,7 +19,7 @@ const maxComparisons = 200000
 func (l *loader) params(spec *yaml.Node) {
 	l.values.params, l.values.env = map[string]any{}, map[string]any{}
 	declared := map[string]*cel.Type{}
-	l.compiler = &compiler{names: &names{params: declared, env: map[string]bool{}, kinds: l.lang.kinds, uses: map[string]string{}, left: maxComparisons}}
+	l.compiler = &compiler{names: &names{params: declared, env: map[string]bool{}, kinds: l.lang.kinds, uses: map[string]string{}, matrices: map[string]*matrixNames{}, left: maxComparisons}}
 	if n := schema.Field(spec, "params"); n != nil && n.Kind == yaml.MappingNode {
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			name := n.Content[i].Value
@@ -30,7 +30,7 @@ func (l *loader) params(spec *yaml.Node) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.opts.Set)) {
-		if _, ok := declared[name]; !ok {
+		if _, ok := declared[name]; !ok && !strings.Contains(name, ".") {
 			p := schema.Problem{File: l.plan.File, Path: "--set " + name, Message: fmt.Sprintf("the plan has no parameter %q", name)}
 			p.Suggestion = schema.Suggest(name, slices.Sorted(maps.Keys(declared)))
 			l.problems = append(l.problems, p)
@@ -95,6 +95,9 @@ func (l *loader) lookup(name string, n *yaml.Node) (given, from string) {
 	if v, ok := l.opts.Set[name]; ok {
 		return v, "--set"
 	}
+	if v, ok := l.opts.Variables[paramVariable(name)]; ok {
+		return v, paramVariable(name)
+	}
 	if variable := str(schema.Field(n, "env")); variable != "" {
 		if v, ok := l.opts.Getenv(variable); ok && v != "" {
 			return v, variable
@@ -102,6 +105,9 @@ func (l *loader) lookup(name string, n *yaml.Node) (given, from string) {
 	}
 	return "", ""
 }
+
+// paramVariable is the variable that every parameter has.
+func paramVariable(name string) string { return variableName("param", name) }
 
 func (l *loader) given(rules paramRules, name, given, from string, fallback *yaml.Node) {
 	v, err := parse(rules.kind, given)

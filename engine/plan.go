@@ -46,6 +46,7 @@ type Step struct {
 	Name string // shown to people; may be empty
 	Uses string // the kind
 
+	Condition string // the source of its if, for people
 	Never     bool   // its condition is false whatever happens: parameters alone decide it
 	UsesStore bool   // the kind works on a store
 	Store     string // which; empty when the plan has no stores

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"cel.dev/cel-go/common/ast"
@@ -13,9 +12,14 @@ import (
 // references are what an expression refers to.
 type references struct {
 	steps       []string
-	outside     []string // params.NAME and env.NAME
+	lists       []string // those of steps that have a matrix, so that their outputs are a list
+	outside     []string // params.NAME and env.NAME; matrixRef and matrix.NAME
+	matrix      string   // the step whose matrix is read
 	run, status bool
 }
+
+// matrixRef stands for all of matrix among the references to what is outside.
+const matrixRef = "matrix"
 
 // resolver walks a parsed expression: it turns literal indices of plan's own objects into field selections and status functions into
 // variables, collects the references, and finds those that lead nowhere.
@@ -103,7 +107,7 @@ func (r *resolver) index(e ast.Expr, name string, args []ast.Expr) bool {
 		r.walk(e)
 	case name == operators.OptSelect && literal:
 		r.path(e, append(head, string(args[1].AsLiteral().(types.String))))
-	case (name == operators.Index || name == operators.OptIndex) && isObject(head):
+	case (name == operators.Index || name == operators.OptIndex) && r.isObject(head):
 		r.fail(e, "", "an index of %s must be a literal string, as in %[1]s['name']", strings.Join(head, "."))
 	default:
 		return false
@@ -112,8 +116,8 @@ func (r *resolver) index(e ast.Expr, name string, args []ast.Expr) bool {
 }
 
 // isObject tells whether a selection ends at an object with declared fields.
-func isObject(fields []string) bool {
-	return len(fields) == 1 || fields[0] == "steps" && (len(fields) == 2 || len(fields) == 3 && fields[2] == "outputs")
+func (r *resolver) isObject(fields []string) bool {
+	return len(fields) == 1 || fields[0] == "steps" && (len(fields) == 2 || len(fields) == 3 && fields[2] == "outputs" && r.names.matrices[fields[1]] == nil)
 }
 
 var statusVars = map[string]string{"success": successVar, "failure": failureVar, "cancelled": cancelledVar, "always": "true"}
@@ -134,12 +138,10 @@ func (r *resolver) status(e ast.Expr, name string, args int) {
 
 func (r *resolver) ident(e ast.Expr) {
 	switch name := e.AsIdent(); name {
-	case "params", "env", "steps", "run":
+	case "params", "env", "steps", "run", "matrix":
 		r.fail(e, "", "%s cannot be used as a whole; name a field of it", name)
 	case "secrets":
 		r.fail(e, "", "secrets cannot be interpolated; a field that takes a secret takes it by from:")
-	case "matrix":
-		r.fail(e, "", "matrix is not in this version of plan")
 	}
 }
 
@@ -156,7 +158,7 @@ func selection(e ast.Expr) []string {
 	switch e.Kind() {
 	case ast.IdentKind:
 		switch e.AsIdent() {
-		case "params", "env", "steps", "run":
+		case "params", "env", "steps", "run", "matrix":
 			return []string{e.AsIdent()}
 		}
 	case ast.SelectKind:
@@ -180,6 +182,10 @@ func (r *resolver) path(e ast.Expr, fields []string) bool {
 		return false
 	}
 	r.normalize(e)
+	if fields[0] == "matrix" {
+		r.matrix(e, fields[1])
+		return true
+	}
 	if !r.names.has(fields[0], fields[1]) {
 		r.unknown(e, fields[0], fields[1])
 		return true
@@ -187,10 +193,13 @@ func (r *resolver) path(e ast.Expr, fields []string) bool {
 	switch fields[0] {
 	case "params", "env":
 		r.refs.outside = append(r.refs.outside, fields[0]+"."+fields[1])
+		if r.at.params && fields[0] != "params" {
+			r.fail(e, "", "only params may stand here")
+		}
 	case "run":
 		r.refs.run = true
 		if r.at.static {
-			r.fail(e, "", "run is not known yet where this stands; only params and env are")
+			r.fail(e, "", "run is not known yet where this stands; only %s", r.known())
 		}
 	case "steps":
 		r.step(e, fields[1:])
@@ -225,54 +234,6 @@ func (r *resolver) unknown(e ast.Expr, root, name string) {
 		list = "; known are " + strings.Join(known, ", ")
 	}
 	r.fail(e, suggestion, "unknown %s %q%s", what, name, list)
-}
-
-// step checks steps.<id>.<field>[.<output>].
-func (r *resolver) step(e ast.Expr, fields []string) {
-	id := fields[0]
-	r.refs.steps = append(r.refs.steps, id)
-	if r.at.static {
-		r.fail(e, "", "steps are not known yet where this stands; only params and env are")
-		return
-	}
-	if !r.at.readable(id) {
-		r.fail(e, "", "%s", r.at.why(id))
-		return
-	}
-	stepFields := []string{"outcome", "outputs", "verdict"}
-	if len(fields) == 1 {
-		r.fail(e, "", "steps.%s cannot be used as a whole; name one of outcome, outputs.NAME, verdict", id)
-		return
-	}
-	if !slices.Contains(stepFields, fields[1]) {
-		r.fail(e, r.names.suggest(fields[1], stepFields), "a step has outcome, outputs and verdict, not %q", fields[1])
-		return
-	}
-	if fields[1] != "outputs" {
-		return
-	}
-	r.output(e, id, fields)
-}
-
-func (r *resolver) output(e ast.Expr, id string, fields []string) {
-	kind, known := r.names.kinds[r.names.uses[id]]
-	if !known { // which is reported where it stands
-		return
-	}
-	var outputs []string
-	for _, o := range kind.Outputs {
-		outputs = append(outputs, o.Name)
-	}
-	switch {
-	case len(outputs) == 0:
-		r.fail(e, "", "%s has no outputs", r.names.uses[id])
-	case len(fields) == 2:
-		r.fail(e, "", "steps.%s.outputs cannot be used as a whole; name one of %s", id, strings.Join(outputs, ", "))
-	case !slices.Contains(outputs, fields[2]):
-		message := fmt.Sprintf("%s has no output %q", r.names.uses[id], fields[2])
-		message += "; it has " + strings.Join(outputs, ", ")
-		r.fail(e, r.names.suggest(fields[2], outputs), "%s", message)
-	}
 }
 
 // subtraction finds steps.verify-etcd, which CEL reads as a difference.

@@ -114,6 +114,7 @@ func (r *runState) end(ctx context.Context, main, finally *walker) RunResult {
 	all := main.tally
 	all.merge(finally.tally)
 	res := RunResult{ID: r.opts.RunID, Plan: r.plan.Name, Started: r.opts.Started, Finished: time.Now()}
+	res.Steps = make([]StepResult, 0, len(main.states)+len(finally.states))
 	for _, w := range []*walker{main, finally} {
 		for _, s := range w.states {
 			res.Steps = append(res.Steps, s.result)
@@ -146,7 +147,7 @@ func (r *runState) append(ctx context.Context, records []Record) bool {
 func planSteps(p *Plan) []StepInfo {
 	infos := make([]StepInfo, 0, len(p.Steps)+len(p.Finally))
 	for i, s := range slices.Concat(p.Steps, p.Finally) {
-		info := StepInfo{ID: s.ID, Name: s.Name, Uses: s.Uses, Needs: s.Needs, Final: i >= len(p.Steps)}
+		info := StepInfo{ID: s.ID, Name: s.Name, Uses: s.Uses, Needs: s.Needs, Pos: s.Pos, Final: i >= len(p.Steps)}
 		if s.Matrix != nil {
 			info.Instances = s.Matrix.Instances
 		}

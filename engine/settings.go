@@ -16,6 +16,7 @@ import (
 type Setting struct {
 	Variable string // PLAN_STEP__PVS__KEEP__LAST
 	Field    string // steps.pvs.keep.last, as in --set; empty for the variables of kinds
+	Every    string // of the variables of kinds: prune.keep.last
 	Property schema.Property
 	Paths    [][]string // where it stands, keys and indices from the root: one, or one for each step of a kind
 }
@@ -75,7 +76,7 @@ func variableName(parts ...string) string {
 
 func (c *settings) section(word string, properties []schema.Property, base ...string) {
 	for _, p := range properties {
-		if p.Mapping {
+		if p.Mapping || p.Element {
 			continue
 		}
 		field := strings.Join(slices.Concat([]string{word}, p.Path), ".")
@@ -99,7 +100,7 @@ func (c *settings) stores(spec map[string]any, variables []string) {
 	for _, name := range names {
 		fields, _ := known[name].(map[string]any)
 		for _, p := range c.lang.validator.Properties("store") {
-			if p.Mapping || len(fields) > 0 && fields[p.Path[0]] == nil {
+			if p.Mapping || p.Element || len(fields) > 0 && fields[p.Path[0]] == nil {
 				continue // another type of store
 			}
 			field := "stores." + name + "." + p.Name()
@@ -127,12 +128,12 @@ func (c *settings) stepProperties(kind string) (with, own []schema.Property) {
 	taken := map[string]bool{}
 	for _, p := range c.lang.validator.Properties("kind." + kind) {
 		taken[p.Path[0]] = true
-		if !p.Mapping {
+		if !p.Mapping && !p.Element {
 			with = append(with, p)
 		}
 	}
 	for _, p := range c.lang.validator.Properties("step") {
-		if !p.Mapping && slices.Contains([]string{"timeout", "deadline", "retry"}, p.Path[0]) && !taken[p.Path[0]] {
+		if !p.Mapping && !p.Element && slices.Contains([]string{"timeout", "deadline", "retry"}, p.Path[0]) && !taken[p.Path[0]] {
 			own = append(own, p)
 		}
 	}
@@ -165,7 +166,7 @@ func (c *settings) kinds(spec map[string]any) {
 	}
 	for _, kind := range slices.Sorted(maps.Keys(paths)) {
 		c.each(kind, func(p schema.Property, below []string) {
-			s := Setting{Variable: variableName(slices.Concat([]string{"kind", kind}, p.Path)...), Property: p}
+			s := Setting{Variable: variableName(slices.Concat([]string{"kind", kind}, p.Path)...), Every: kind + "." + p.Name(), Property: p}
 			for _, base := range paths[kind] {
 				s.Paths = append(s.Paths, slices.Concat(base, below))
 			}

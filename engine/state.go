@@ -39,10 +39,11 @@ type stepState struct {
 
 // newStepStates links the steps of one list. A need that is not in the list keeps its step from ever being ready.
 func newStepStates(steps []*Step, final bool) []*stepState {
-	states := make([]*stepState, len(steps))
+	states, room := make([]*stepState, len(steps)), make([]stepState, len(steps))
 	byID := make(map[string]*stepState, len(steps))
 	for i, s := range steps {
-		states[i] = &stepState{step: s, pending: len(s.Needs)}
+		states[i] = &room[i]
+		states[i].step, states[i].pending = s, len(s.Needs)
 		states[i].result = StepResult{ID: s.ID, Uses: s.Uses, Final: final, Outcome: Waiting}
 		byID[s.ID] = states[i]
 	}

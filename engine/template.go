@@ -105,7 +105,7 @@ func (l *loader) template(n *yaml.Node, path string, at place) *template {
 	default:
 		value := schema.Value(n)
 		s, ok := value.(string)
-		if !ok || !strings.Contains(s, "${{") {
+		if !ok || !strings.Contains(s, "${{") || l.doc.Origin(n) != "" { // variables and flags are taken as they are
 			t.literal = value
 			return t
 		}
@@ -221,6 +221,13 @@ func (t *template) expressions(visit func(t *template, e *expression)) {
 	for _, item := range t.list {
 		item.expressions(visit)
 	}
+}
+
+// readsMatrix tells whether the value differs between the instances of a matrix.
+func (t *template) readsMatrix() bool {
+	reads := false
+	t.expressions(func(_ *template, e *expression) { reads = reads || e.refs.matrix != "" })
+	return reads
 }
 
 // isKnown tells whether nothing below t waits for the run.

@@ -176,20 +176,22 @@ func (w *walker) stranded() {
 func (w *walker) commit(ctx, attempts context.Context) {
 	sound := w.run.append(ctx, w.records)
 	w.records = w.records[:0]
-	events, launches := w.events, w.launches
-	w.events, w.launches = nil, nil
-	for _, e := range events {
+	for _, e := range w.events {
 		if _, starts := e.(StepStarted); sound || !starts {
 			w.run.out.send(e)
 		}
 	}
-	for _, s := range launches {
+	clear(w.events)
+	w.events = w.events[:0]
+	for _, s := range w.launches {
 		if sound {
 			w.launch(attempts, s)
 		} else {
 			s.unbegin() // poll cancels it
 		}
 	}
+	clear(w.launches)
+	w.launches = w.launches[:0]
 }
 
 // unsettled tells whether there is more to do before the next message.

@@ -74,7 +74,7 @@ func kindSchema(kind Kind) (with any, branch map[string]any, err error) {
 }
 
 // verbatim are the shared definitions that no expression may stand for or in.
-var verbatim = map[string]bool{"duration": true, "value": true, "secret": true, "source": true}
+var verbatim = map[string]bool{"duration": true, "value": true, "secret": true, "source": true, "word": true}
 
 // localRefs points references to the shared definitions at the bundle's own.
 func localRefs(v any) any {

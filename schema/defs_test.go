@@ -34,6 +34,11 @@ func TestSharedDefinitions(t *testing.T) {
 		`{"s": {"from": {"bitwarden": {"id": "11111111-1111-4111-8111-111111111111"}}}}`: true, `{"s": {"from": {"bitwarden": {"id": "x"}}}}`: false,
 		`{"s": {"from": {"bitwarden": {"project": "p", "key": "k"}}}}`: true, `{"s": {"from": {"bitwarden": {"project": "p"}}}}`: false,
 		`{"s": {"from": {"bitwarden": {"id": "11111111-1111-4111-8111-111111111111", "key": "k"}}}}`: false, `{"s": {"from": {"bitwarden": {}}}}`: false,
+		`{"s": {"from": {"exec": {"command": ["bws", "", "a\nb"]}}}}`: true, `{"v": {"from": {"exec": {"command": ["bws"], "timeout": "1m30s"}}}}`: true,
+		`{"s": {"from": {"exec": {"command": "bws"}}}}`: false, `{"s": {"from": {"exec": {"command": []}}}}`: false, `{"s": {"from": {"exec": {"command": [""]}}}}`: false,
+		`{"s": {"from": {"exec": {"command": ["a", 5]}}}}`: false, `{"s": {"from": {"exec": {"command": ["a", "${{ params.x }}"]}}}}`: false,
+		`{"s": {"from": {"exec": {"command": ["a"], "timeout": "0h0s"}}}}`: false, `{"s": {"from": {"exec": {"command": ["a"], "timeout": "30"}}}}`: false,
+		`{"s": {"from": {"exec": {"command": ["a"], "shell": true}}}}`: false, `{"s": {"from": {"exec": {"command": ["a"], "timeout": "10ms"}}}}`: true,
 		`{"k": {"last": 1}}`: true, `{"k": {}}`: false, `{"k": {"last": 0}}`: false, `{"k": {"yearly": 1}}`: false,
 		`{"d": "1d12h"}`: true, `{"d": ""}`: false, `{"d": "1h1d"}`: false, `{"d": 5}`: false,
 	}

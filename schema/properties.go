@@ -14,6 +14,7 @@ type Property struct {
 	Secret      bool     // takes from: only
 	Value       bool     // takes a string or from:
 	Mapping     bool     // has fields of its own, which follow
+	Element     bool     // stands in the elements of a list, or under the names of a mapping
 	Required    bool     // by the mapping it stands in
 	Description string
 	Default     any
@@ -43,9 +44,28 @@ func (v *Validator) properties(s map[string]any, path []string) (list []Property
 		p.Path = slices.Concat(path, []string{name})
 		p.Required = slices.Contains(required, any(name))
 		list = append(list, p)
-		if p.Mapping {
+		switch {
+		case p.Mapping:
 			list = append(list, v.properties(inner, p.Path)...)
+		default:
+			list = append(list, v.elements(inner, p.Path)...)
 		}
+	}
+	return list
+}
+
+// elements lists the fields that each element of a list has, or each value of a mapping with free names.
+func (v *Validator) elements(s map[string]any, path []string) []Property {
+	inner, ok := s["items"].(map[string]any)
+	if !ok {
+		inner, ok = s["additionalProperties"].(map[string]any)
+	}
+	if !ok {
+		return nil
+	}
+	list := v.properties(v.plain(inner), path)
+	for i := range list {
+		list[i].Element = true
 	}
 	return list
 }
@@ -62,6 +82,10 @@ func (v *Validator) property(s map[string]any) (p Property, inner map[string]any
 		}
 		if wrapped, ok := s["else"].(map[string]any); ok && s["if"] != nil && s["then"] == nil {
 			s = wrapped
+			continue
+		}
+		if list, ok := s["allOf"].([]any); ok && s["type"] == nil && s["$ref"] == nil && len(list) > 0 {
+			s, _ = list[0].(map[string]any) // what it is; the others narrow it
 			continue
 		}
 		ref, ok := s["$ref"].(string)
@@ -83,6 +107,9 @@ func (v *Validator) property(s map[string]any) (p Property, inner map[string]any
 	}
 	p.Types = typesOf(s["type"])
 	p.Enum, _ = s["enum"].([]any)
+	if only, ok := s["const"]; ok {
+		p.Enum = []any{only}
+	}
 	_, p.Mapping = s["properties"].(map[string]any)
 	return p, s
 }
@@ -101,4 +128,28 @@ func typesOf(t any) []string {
 		return names
 	}
 	return nil
+}
+
+// TypeName is the type in a word: "integer", "duration", "secret (from:)".
+func (p Property) TypeName() string {
+	switch {
+	case p.Secret:
+		return "secret, by from:"
+	case p.Value:
+		return "string, or from:"
+	case p.Duration:
+		return "duration"
+	case len(p.Types) == 0 && len(p.Enum) > 0:
+		return "string"
+	case len(p.Types) == 0:
+		return "any"
+	}
+	words := map[string]string{"object": "mapping", "array": "list"}
+	names := make([]string, len(p.Types))
+	for i, t := range p.Types {
+		if names[i] = words[t]; names[i] == "" {
+			names[i] = t
+		}
+	}
+	return strings.Join(names, " or ")
 }

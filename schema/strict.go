@@ -74,7 +74,7 @@ func (w *walker) mapping(n *yaml.Node, path string, depth int) {
 			w.add(key, path, "the key %s is not a string; quote it", key.Value)
 			continue
 		}
-		w.walk(key, Join(path, key.Value), depth+1)
+		w.walk(key, Join(path, key.Value), depth)
 		if strings.Contains(key.Value, "${{") {
 			w.add(key, path, "${{ }} stands in values, never in a key")
 		}

@@ -13,36 +13,56 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Validator holds documents against a bundle.
+// Validator holds documents against a bundle. Rules made of it accept what is valid; the library is asked, and its schemas compiled, only
+// when they do not, and then has the last word.
 type Validator struct {
 	raw      map[string]any
-	compiler *jsonschema.Compiler
-	plan     *jsonschema.Schema
-	defs     map[string]*jsonschema.Schema
+	bundle   []byte
+	quick    *acceptor
+	root     *rules
+	compiler *jsonschema.Compiler          // nil until needed
+	compiled map[string]*jsonschema.Schema // by definition; the document itself is ""
 	later    map[string]bool
 }
 
-// NewValidator compiles a bundle. later names what the language has and this version has not, as paths without indices
+// NewValidator reads a bundle. later names what the language has and this version has not, as paths without indices
 // (`spec.steps[].matrix`) or as kinds (`uses: run-job`): they are refused by name.
 func NewValidator(bundle []byte, later []string) (*Validator, error) {
-	v := &Validator{defs: map[string]*jsonschema.Schema{}, later: map[string]bool{}}
+	v := &Validator{bundle: bundle, compiled: map[string]*jsonschema.Schema{}, later: map[string]bool{}}
 	if err := json.Unmarshal(bundle, &v.raw); err != nil {
 		return nil, fmt.Errorf("read the schema: %w", err)
 	}
 	for _, name := range later {
 		v.later[name] = true
 	}
-	v.compiler = newCompiler()
-	v.compiler.RegisterExtension("plan", nil, beyond{})
-	if err := v.compiler.AddResource(ID, bytes.NewReader(bundle)); err != nil {
-		return nil, fmt.Errorf("read the schema: %w", err)
-	}
-	var err error
-	v.plan, err = v.compiler.Compile(ID)
-	if err != nil {
-		return nil, fmt.Errorf("compile the schema: %w", err)
-	}
+	v.quick = newAcceptor(v.raw)
+	v.root = v.quick.schema(v.raw)
 	return v, nil
+}
+
+// compile gives a definition as the library has it.
+func (v *Validator) compile(name string) (*jsonschema.Schema, error) {
+	if s, ok := v.compiled[name]; ok {
+		return s, nil
+	}
+	if v.compiler == nil {
+		c := newCompiler()
+		c.RegisterExtension("plan", nil, beyond{})
+		if err := c.AddResource(ID, bytes.NewReader(v.bundle)); err != nil {
+			return nil, fmt.Errorf("read the schema: %w", err)
+		}
+		v.compiler = c
+	}
+	location := ID
+	if name != "" {
+		location += "#/$defs/" + name
+	}
+	s, err := v.compiler.Compile(location)
+	if err != nil {
+		return nil, fmt.Errorf("compile the schema %s: %w", name, err)
+	}
+	v.compiled[name] = s
+	return s, nil
 }
 
 // newCompiler makes a compiler that fetches nothing.
@@ -55,25 +75,24 @@ func newCompiler() *jsonschema.Compiler {
 
 // Document holds a whole document against the bundle.
 func (v *Validator) Document(d *Document) Problems {
-	return v.check(v.plan, d, d.Root, "")
+	return v.check("", v.root, d, d.Root, "")
 }
 
 // Def holds a node against one definition of the bundle: cluster, store, or kind. and the name of a kind, which is the schema of its with.
 // node may be made by Node; path is where it stands.
 func (v *Validator) Def(d *Document, name string, node *yaml.Node, path string) Problems {
-	s, ok := v.defs[name]
-	if !ok {
-		var err error
-		if s, err = v.compiler.Compile(ID + "#/$defs/" + name); err != nil {
-			return Problems{d.Problem(node, path, fmt.Sprintf("compile the schema of %s: %s", name, err))}
-		}
-		v.defs[name] = s
-	}
-	return v.check(s, d, node, path)
+	return v.check(name, v.quick.def(name), d, node, path)
 }
 
-func (v *Validator) check(s *jsonschema.Schema, d *Document, root *yaml.Node, path string) (ps Problems) {
-	err := s.Validate(Value(root))
+func (v *Validator) check(name string, quick *rules, d *Document, root *yaml.Node, path string) (ps Problems) {
+	if v.quick.foreign == "" && quick.accepts(root) {
+		return nil
+	}
+	s, err := v.compile(name)
+	if err != nil {
+		return Problems{d.Problem(root, path, err.Error())}
+	}
+	err = s.Validate(Value(root))
 	if err == nil {
 		return nil
 	}

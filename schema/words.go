@@ -12,10 +12,8 @@ import (
 
 var indices = regexp.MustCompile(`\[[0-9]+\]`)
 
-// isLater tells whether a field is one of a later version. A source of values is one wherever it stands.
-func (v *Validator) isLater(path string) bool {
-	return v.later[indices.ReplaceAllString(path, "[]")] || strings.HasSuffix(path, ".from.exec")
-}
+// isLater tells whether a field is one of a later version.
+func (v *Validator) isLater(path string) bool { return v.later[indices.ReplaceAllString(path, "[]")] }
 
 func unit(keyword string, n any) string {
 	word := map[string]string{"Length": "character", "Items": "entry", "Properties": "field"}[keyword[3:]]

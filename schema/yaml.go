@@ -74,6 +74,9 @@ func (d *Document) ProblemAt(n *yaml.Node, pos Pos, path, message string) Proble
 }
 
 func (d *Document) at(pos Pos, p Problem) Problem {
+	if pos.Line > len(d.lines) { // an empty value at the very end
+		pos = Pos{len(d.lines), len([]rune(d.lines[len(d.lines)-1])) + 1}
+	}
 	p.File, p.Line, p.Col = d.File, pos.Line, pos.Col
 	if pos.Line >= 1 && pos.Line <= len(d.lines) && !d.hidden[pos.Line] {
 		p.Source = d.lines[pos.Line-1]

@@ -93,7 +93,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"literal secret": {map[string]any{"url": canary}, "with.url: a secret is never written", "and is not repeated"},
 		"number secret":  {map[string]any{"url": int64(77123)}, "with.url: ", "a literal too"},
 		"two sources":    {map[string]any{"url": map[string]any{"from": map[string]any{"env": "A", "file": "b"}}}, "with.url: ", "exactly one"},
-		"exec":           {map[string]any{"text": map[string]any{"from": map[string]any{"exec": map[string]any{}}}}, "not in this version", "by name"},
+		"exec":           {map[string]any{"text": map[string]any{"from": map[string]any{"exec": map[string]any{}}}}, "with.text: from.exec: command is missing", "a command has a name"},
 		"beside from":    {map[string]any{"text": map[string]any{"from": map[string]any{"env": "A"}, "x": 1}}, "with.text: ", "nothing beside it"},
 		"list for map":   {map[string]any{"headers": []any{}}, "with.headers: want an object, got a list", "types"},
 		"map for list":   {map[string]any{"list": map[string]any{}}, "with.list: want a list, got an object", "types"},

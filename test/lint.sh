@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formatting, go vet and staticcheck over both modules. A finding that stays needs a //lint:ignore line with its reason.
+# Formatting, go vet and staticcheck over all modules. A finding that stays needs a //lint:ignore line with its reason.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,6 +10,6 @@ if [ -n "$unformatted" ]; then
 	echo "not formatted (gofmt -w):" $unformatted >&2
 	exit 1
 fi
-for module in . test/lab; do
+for module in . test/lab internal/bitwarden/sdk; do
 	(cd "$module" && go vet ./... && CGO_ENABLED=0 go run "$staticcheck" ./...)
 done

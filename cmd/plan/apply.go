@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"time"
@@ -52,6 +53,7 @@ func (a *app) apply(r *request, f RunFlags) error {
 		return err
 	}
 	a.unused()
+	plan.allowExec = f.AllowExec
 	s, err := a.newSession(plan)
 	if err != nil {
 		return err
@@ -106,16 +108,22 @@ type printers struct {
 	close func() // of the file
 }
 
+// maskedJSON is stdout for JSON. Its strings are masked one by one: what a.out takes for a value may reach over the end of one.
+func (a *app) maskedJSON() io.Writer { return report.Masked(a.raw, a.masker.Mask) }
+
 // printers gives the printer of the format asked for, and of --events. single is as in report.Text.
 func (a *app) printers(f RunFlags, single bool) (*printers, error) {
 	p := &printers{close: func() {}}
 	switch f.Output {
 	case "json":
-		p.Multi = append(p.Multi, &report.JSON{Out: a.out})
+		p.Multi = append(p.Multi, &report.JSON{Out: a.maskedJSON()})
 	case "ndjson":
-		p.Multi = append(p.Multi, &report.NDJSON{Out: a.out, Now: time.Now})
+		p.Multi = append(p.Multi, &report.NDJSON{Out: a.maskedJSON(), Now: time.Now})
 	default:
 		p.Multi = append(p.Multi, &report.Text{Out: a.out, Talk: a.err, Color: a.color, Live: a.live, Width: a.width, Single: single})
+	}
+	if f.Output == "github" {
+		p.Multi = append(p.Multi, &report.GitHub{Out: a.out})
 	}
 	if f.Events == "" {
 		return p, nil
@@ -124,10 +132,9 @@ func (a *app) printers(f RunFlags, single bool) (*printers, error) {
 	if err != nil {
 		return nil, usage(fmt.Errorf("open the file of --events: %w", err))
 	}
-	masked := a.masker.Writer(file)
-	p.Multi = append(p.Multi, &report.NDJSON{Out: masked, Now: time.Now})
+	p.Multi = append(p.Multi, &report.NDJSON{Out: report.Masked(file, a.masker.Mask), Now: time.Now})
 	p.close = func() {
-		if err := errors.Join(masked.Flush(), file.Close()); err != nil {
+		if err := file.Close(); err != nil {
 			fmt.Fprintln(a.err, "plan: "+printable.String(fmt.Sprintf("write the file of --events: %v", err)))
 		}
 	}

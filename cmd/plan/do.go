@@ -8,11 +8,11 @@ import (
 	"plan/engine"
 	"plan/internal/errclass"
 	"plan/internal/objectstore"
-	"plan/internal/secrets"
 	"plan/steps"
 )
 
-// do gives the engine its work: decode the step, run its action. Everything that leaves it is masked.
+// do gives the engine its work: decode the step, run its action. What it says is masked. Outputs are left as they are: later steps need the
+// truth, and what leaves the process is masked where it leaves.
 func (s *session) do(run string, started time.Time) engine.Do {
 	return func(ctx context.Context, call *engine.Call) (engine.Result, error) {
 		action, faults := s.decode(call.Step.Uses, call.With)
@@ -55,34 +55,11 @@ func (s *session) env(run string, started time.Time, call *engine.Call) *steps.E
 }
 
 func (s *session) masked(r steps.Result, err error) (engine.Result, error) {
-	out := engine.Result{Verdict: engine.Verdict(r.Verdict), Reason: s.app.masker.Mask(r.Reason), Outputs: map[string]any{}}
-	for name, value := range r.Outputs {
-		out.Outputs[name] = maskValue(s.app.masker, value)
-	}
+	out := engine.Result{Verdict: engine.Verdict(r.Verdict), Reason: s.app.masker.Mask(r.Reason), Outputs: r.Outputs}
 	if err != nil {
 		err = maskedError{s.app.masker.Mask(err.Error()), err}
 	}
 	return out, err
-}
-
-func maskValue(m *secrets.Masker, v any) any {
-	switch v := v.(type) {
-	case string:
-		return m.Mask(v)
-	case []any:
-		list := make([]any, len(v))
-		for i := range v {
-			list[i] = maskValue(m, v[i])
-		}
-		return list
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for key, value := range v {
-			out[m.Mask(key)] = maskValue(m, value)
-		}
-		return out
-	}
-	return v
 }
 
 // maskedError keeps its cause for classification and hides what came from outside.

@@ -72,14 +72,18 @@ func exitCode(err error) int {
 	return engine.ExitFailed
 }
 
-// report prints an error: as text to stderr, or as JSON to stdout for programs.
+// report prints an error: as text to stderr, as JSON to stdout for programs, or as annotations when it is of a plan's file.
 func (a *app) report(err error, format string) {
 	if format == "json" || format == "ndjson" {
 		a.reportJSON(err)
 		return
 	}
 	who := "plan: "
-	if _, ok := engine.AsProblems(err); ok {
+	if problems, ok := engine.AsProblems(err); ok {
+		if format == "github" {
+			a.annotate(problems)
+			return
+		}
 		who = "" // each begins with its file
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
@@ -87,6 +91,12 @@ func (a *app) report(err error, format string) {
 	}
 	if hint := errclass.Classify(err).Hint; hint != "" && !strings.Contains(err.Error(), hint) {
 		fmt.Fprintln(a.err, "plan: "+hint)
+	}
+}
+
+func (a *app) annotate(problems schema.Problems) {
+	for _, p := range problems {
+		fmt.Fprintln(a.out, annotation(p))
 	}
 }
 
@@ -103,5 +113,5 @@ func (a *app) reportJSON(err error) {
 	if problems == nil {
 		document.Error = err.Error()
 	}
-	_ = report.WriteJSON(a.out, document) // there is no better place to complain
+	_ = report.WriteJSON(a.maskedJSON(), document) // there is no better place to complain
 }

@@ -46,12 +46,13 @@ func absolute(path string) string {
 
 // RunFlags say how a run goes.
 type RunFlags struct {
-	Output      string `short:"o" help:"text, json or ndjson." enum:"text,json,ndjson" default:"text" env:"PLAN_OUTPUT" placeholder:"FORMAT"`
+	Output      string `short:"o" help:"text, json, ndjson or github (text with annotations of a workflow)." enum:"text,json,ndjson,github" default:"text" env:"PLAN_OUTPUT" placeholder:"FORMAT"`
 	Events      string `help:"Also write every event to FILE, a line of JSON each." env:"PLAN_EVENTS" placeholder:"FILE"`
 	RunID       string `name:"run-id" help:"The run's name. Without it one is made." placeholder:"ID"`
 	MaxParallel *int   `help:"How many steps run at once, instead of spec.maxParallel." env:"PLAN_MAX_PARALLEL" placeholder:"N"`
 	Timeout     string `help:"Bounds all of steps, instead of spec.timeout." env:"PLAN_TIMEOUT" placeholder:"DURATION"`
 	Strict      bool   `help:"Ignored work exits 1." env:"PLAN_STRICT"`
+	AllowExec   bool   `help:"Let the plan run commands for its values from outside (from: exec)." env:"PLAN_ALLOW_EXEC"`
 	StateDir    string `help:"Where runs are recorded. Default: $XDG_STATE_HOME/plan, or ~/.local/state/plan." env:"PLAN_STATE_DIR" placeholder:"DIR"`
 }
 
@@ -66,9 +67,9 @@ func (f RunFlags) overrides() []engine.Override {
 	return list
 }
 
-// SetFlags give parameters.
+// SetFlags give parameters and fields.
 type SetFlags struct {
-	Set []string `help:"Set a parameter." placeholder:"NAME=VALUE" sep:"none"`
+	Set []string `help:"Set a parameter, or a field: steps.ID.FIELD, cluster.FIELD, stores.NAME.FIELD, defaults.FIELD." placeholder:"NAME=VALUE" sep:"none"`
 }
 
 func (f SetFlags) values() (map[string]string, error) {
@@ -78,8 +79,6 @@ func (f SetFlags) values() (map[string]string, error) {
 		switch {
 		case !ok || name == "":
 			return nil, usage(fmt.Errorf("--set %s: want NAME=VALUE", item))
-		case strings.Contains(name, "."):
-			return nil, usage(fmt.Errorf("--set %s: setting fields is not in this version of plan; only parameters can be set", name))
 		}
 		values[name] = value
 	}

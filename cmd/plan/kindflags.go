@@ -55,9 +55,32 @@ func flatten(s map[string]any, path []string) (fields []field) {
 		case property["type"] != nil:
 			f.kind, _ = property["type"].(string)
 		}
+		if commonFlags()[f.flag] {
+			f.flag = "target-" + f.flag
+		}
 		fields = append(fields, f)
 	}
 	return fields
+}
+
+// commonFlags are the names of the flags that every kind has.
+func commonFlags() map[string]bool {
+	names := map[string]bool{}
+	var collect func(t reflect.Type)
+	collect = func(t reflect.Type) {
+		for member := range t.Fields() {
+			switch name := member.Tag.Get("name"); {
+			case member.Anonymous:
+				collect(member.Type)
+			case name != "":
+				names[name] = true
+			default:
+				names[kebab(strings.ToLower(member.Name[:1])+member.Name[1:])] = true
+			}
+		}
+	}
+	collect(reflect.TypeFor[kindFlags]())
+	return names
 }
 
 func (f field) goType() reflect.Type {
@@ -77,7 +100,7 @@ func (f field) goType() reflect.Type {
 func (f field) tag() reflect.StructTag {
 	help := f.help
 	if f.kind == "secret" {
-		help += " env:NAME or file:PATH."
+		help += ` env:NAME, file:PATH or exec:["COMMAND","ARGUMENT"].`
 	}
 	tag := fmt.Sprintf(`name:%q help:%q`, f.flag, help)
 	switch f.kind {
@@ -127,11 +150,18 @@ func (f field) set(at map[string]any, value any) {
 	at[f.path[last]] = value
 }
 
-// sourceFlag reads env:NAME or file:PATH. A secret itself is never on a command line, where every process of the machine sees it.
+// sourceFlag reads env:NAME, file:PATH or exec: and a command as a JSON list. A secret itself is never on a command line, where every process of the machine sees it.
 func sourceFlag(flag, text string) (map[string]any, error) {
 	kind, name, ok := strings.Cut(text, ":")
+	if kind == "exec" {
+		var command []string
+		if err := json.Unmarshal([]byte(name), &command); err != nil {
+			return nil, fmt.Errorf(`--%s: want exec: and a JSON list of the command's words, such as exec:["pass","show","ping"]`, flag)
+		}
+		return map[string]any{"from": map[string]any{"exec": map[string]any{"command": command}}}, nil
+	}
 	if !ok || name == "" || kind != "env" && kind != "file" {
-		return nil, fmt.Errorf("--%s: want env:NAME or file:PATH; a secret itself must not stand on the command line", flag)
+		return nil, fmt.Errorf("--%s: want env:NAME, file:PATH or exec:[…]; a secret itself must not stand on the command line", flag)
 	}
 	if kind == "file" {
 		name = absolute(name)

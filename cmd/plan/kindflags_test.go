@@ -64,7 +64,6 @@ func TestOlderVariables(t *testing.T) {
 		"spec.steps.0.with.prefix S3_PV_BACKUP_PREFIX", "spec.steps.0.with.keep.last RETENTION_PV_BACKUPS",
 		"spec.steps.1.with.prefix S3_NODES_BACKUP_PREFIX",
 		"spec.steps.2.with.prefix S3_NODES_BACKUP_PREFIX", "spec.steps.2.with.keep.last RETENTION_NODE_BACKUPS",
-		"spec.cluster.name --x",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)

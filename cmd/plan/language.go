@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -37,18 +38,21 @@ func newLanguage() (*language, error) {
 	return l, err
 }
 
-// loaded is a plan and, for each step, its action as far as it is known before the run.
+// loaded is a plan and, for each step, its action as far as it is known before the run: of a step whose fields read its matrix one per
+// instance.
 type loaded struct {
 	*engine.Plan
 	kinds   map[string]steps.Kind
-	actions map[string]steps.Action // by step id
+	actions map[string][]steps.Action // by step id
 	baseDir string
+
+	allowExec bool // its values from outside may come from commands
 }
 
 // request is a plan to be loaded.
 type request struct {
 	src     engine.Source
-	set     map[string]string // parameters
+	set     map[string]string // parameters and fields
 	flags   []engine.Override
 	single  bool // src was made of the flags of `plan run`
 	offline bool // tolerates required parameters without a value
@@ -56,30 +60,46 @@ type request struct {
 
 // load reads a plan with everything that may override it.
 func (a *app) load(r *request) (*loaded, error) {
-	if err := refuseVariables(os.Environ()); err != nil {
-		return nil, err
-	}
 	lang, err := newLanguage()
 	if err != nil {
 		return nil, err
 	}
-	l := &loaded{kinds: lang.kinds, actions: map[string]steps.Action{}, baseDir: r.src.Dir}
-	l.Plan, err = lang.Load(r.src, engine.LoadOptions{
-		Set: r.set, Getenv: os.LookupEnv, Offline: r.offline,
-		Overrides: func(file map[string]any) ([]engine.Override, error) { return r.overrides(file, a.getenv) },
-		Check: func(step *engine.Step, with map[string]any) []engine.Fault {
-			if _, known := l.kinds[step.Uses]; !known {
-				return nil // the schema has said so
-			}
-			action, faults := l.decode(step.Uses, with)
-			l.actions[step.ID] = action
-			return faults
-		},
-	})
+	l := &loaded{kinds: lang.kinds, actions: map[string][]steps.Action{}, baseDir: r.src.Dir}
+	options := a.loadOptions(r)
+	options.Check = func(step *engine.Step, with map[string]any) []engine.Fault {
+		if _, known := l.kinds[step.Uses]; !known {
+			return nil // the schema has said so
+		}
+		action, faults := l.decode(step.Uses, with)
+		l.actions[step.ID] = append(l.actions[step.ID], action)
+		return faults
+	}
+	l.Plan, err = lang.Load(r.src, options)
 	if err != nil {
 		return nil, err
 	}
 	return l, nil
+}
+
+// loadOptions is what may override the plan's file.
+func (a *app) loadOptions(r *request) engine.LoadOptions {
+	return engine.LoadOptions{
+		Overrides: func(file map[string]any) ([]engine.Override, error) { return r.overrides(file, a.getenv) },
+		Variables: planVariables(os.Environ()), Flags: r.flags, Set: r.set,
+		Getenv: os.LookupEnv, Offline: r.offline,
+	}
+}
+
+// planVariables are those that override fields of a plan: PLAN_ and a double underscore. Empty is unset.
+func planVariables(environ []string) map[string]string {
+	variables := map[string]string{}
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, "PLAN_") && strings.Contains(name, "__") && value != "" {
+			variables[name] = value
+		}
+	}
+	return variables
 }
 
 // decode makes the action of a step.

@@ -8,9 +8,9 @@ import (
 
 // What the language and the command line have and this version has not. It is refused by name, never accepted and ignored.
 var (
-	laterVerbs = []string{"diff", "render", "preflight", "rbac", "cronjob", "graph", "env", "explain", "init", "runs", "status", "logs",
-		"cancel", "resume", "delete", "jobs", "backup", "restore", "secret", "completion"}
-	laterFlags = []string{"--dry-run", "--only", "--skip", "--from", "--follow", "--state", "--allow-exec", "--accept-changed"}
+	laterVerbs = []string{"diff", "render", "preflight", "rbac", "cronjob", "runs", "status", "logs",
+		"cancel", "resume", "delete", "jobs", "backup", "restore", "secret"}
+	laterFlags = []string{"--dry-run", "--only", "--skip", "--from", "--follow", "--state", "--accept-changed"}
 	laterKinds = []string{"backup-node-token", "verify-node-token", "verify-etcd", "verify-longhorn", "verify-backup", "verify-all",
 		"restore-pvs", "restore-nodes", "run-job"}
 	laterFields = []string{"spec.concurrency", "spec.defaults.retry.exitCodes",
@@ -44,17 +44,6 @@ func refuseLater(args []string) error {
 		}
 		if slices.Contains(laterFlags, name) {
 			return usage(fmt.Errorf("the flag %s is not in this version of plan", name))
-		}
-	}
-	return nil
-}
-
-// refuseVariables finds variables that would override fields of a plan.
-func refuseVariables(environ []string) error {
-	for _, entry := range environ {
-		name, value, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, "PLAN_") && strings.Contains(name, "__") && value != "" {
-			return usage(fmt.Errorf("variable %s: overriding fields of a plan by variables is not in this version of plan; unset it, or use a parameter with --set", name))
 		}
 	}
 	return nil

@@ -11,16 +11,15 @@ import (
 	"plan/internal/stores"
 )
 
-// overrides lists what the environment and the flags replace in a plan, in the order of precedence, lowest first.
+// overrides lists what the older tool's variables replace in a plan, but for what flags replace anyway.
 func (r *request) overrides(file map[string]any, getenv func(string) string) ([]engine.Override, error) {
 	older, err := (&olderTool{file: file, flags: r.single, getenv: getenv}).overrides()
 	if err != nil {
 		return nil, usage(err)
 	}
-	older = slices.DeleteFunc(older, func(o engine.Override) bool {
+	return slices.DeleteFunc(older, func(o engine.Override) bool {
 		return slices.ContainsFunc(r.flags, func(f engine.Override) bool { return slices.Equal(f.Path, o.Path) })
-	})
-	return append(older, r.flags...), nil
+	}), nil
 }
 
 // olderTool translates the environment variables of the metadata backup tool that plan replaces, so that its ConfigMaps can be mounted

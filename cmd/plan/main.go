@@ -19,14 +19,21 @@ type CLI struct {
 	Apply    ApplyCmd    `cmd:"" help:"Run a plan."`
 	Validate ValidateCmd `cmd:"" help:"Check plans against the schema and for sense, offline."`
 	Run      RunCmd      `cmd:"" help:"Run one step without a plan file."`
+	Graph    GraphCmd    `cmd:"" help:"Show in which order the steps of a plan run."`
+	Env      EnvCmd      `cmd:"" help:"List the variables that override fields of a plan, with the values in force."`
+	Explain  ExplainCmd  `cmd:"" help:"Document kinds and fields."`
 	Schema   SchemaCmd   `cmd:"" help:"Print the JSON Schema of plan files, for editors."`
+	Init     InitCmd     `cmd:"" help:"Write a plan to begin with."`
 	Version  VersionCmd  `cmd:"" help:"Print the version."`
+
+	Completion CompletionCmd `cmd:"" help:"Print what makes a shell complete plan's commands."`
 }
 
 // app is what commands work with: streams, environment, what hides secrets.
 type app struct {
 	in       io.Reader
 	out, err *secrets.Writer
+	raw      io.Writer // what out writes to, for what is masked already
 	masker   *secrets.Masker
 	getenv   func(string) string
 	live     bool // stderr is a terminal that can go back in a line
@@ -61,7 +68,7 @@ func run(args []string, in io.Reader, out, errw io.Writer) int {
 
 func newApp(in io.Reader, out, errw io.Writer) *app {
 	masker := secrets.NewMasker()
-	a := &app{in: in, out: masker.Writer(out), err: masker.Writer(errw), masker: masker, getenv: os.Getenv}
+	a := &app{in: in, out: masker.Writer(out), err: masker.Writer(errw), raw: out, masker: masker, getenv: os.Getenv}
 	dumb := os.Getenv("TERM") == "dumb"
 	a.live, a.width = terminal(errw)
 	a.live = a.live && !dumb
@@ -80,7 +87,9 @@ func (a *app) dispatch(args []string) error {
 		return err
 	}
 	cli := &CLI{}
-	cli.Run.Plugins = kindCommands()
+	if needsKinds(args) {
+		cli.Run.Plugins = kindCommands()
+	}
 	parser, err := kong.New(cli,
 		kong.Name("plan"),
 		kong.Description("Runs declarative plans for people who operate k3s and other Kubernetes clusters.\n\nExit codes: 0 done, 1 work failed, 2 plan or usage invalid, 3 a check failed, 4 a check could not be made, 5 outcome unknown, 69 unreachable, 75 locked, 77 permission missing, 124 timed out, 130/143 interrupted."),
@@ -92,7 +101,16 @@ func (a *app) dispatch(args []string) error {
 	if err != nil {
 		return fmt.Errorf("make the command tree: %w", err)
 	}
+	if completing() {
+		return completeLine(parser, a.out)
+	}
 	return parseAndRun(parser, args)
+}
+
+// needsKinds tells whether a command line can concern the commands that are made from the kinds: they take longer to make than all others
+// together.
+func needsKinds(args []string) bool {
+	return completing() || len(args) == 0 || args[0] == "run" || strings.HasPrefix(args[0], "-")
 }
 
 // parseAndRun turns kong's exit after --help, and its complaints, into errors.

@@ -47,7 +47,7 @@ const defaultCluster = "default"
 // Bitwarden may ask to come again in a minute.
 const (
 	openTimeout    = 30 * time.Second
-	secretsTimeout = 2 * time.Minute
+	secretsTimeout = 2 * time.Minute // and what commands are given
 )
 
 // newSession decodes what the plan says of cluster, secrets and stores, and reads what is on this machine. It opens no connection.
@@ -63,7 +63,7 @@ func (a *app) newSession(l *loaded) (*session, error) {
 			return nil, usage(fmt.Errorf("read spec.secrets.bitwarden: %w", err))
 		}
 	}
-	s.resolver = secrets.NewResolver(secrets.Options{BaseDir: l.baseDir, LookupEnv: os.LookupEnv, Bitwarden: bitwarden, Masker: a.masker})
+	s.resolver = secrets.NewResolver(secrets.Options{BaseDir: l.baseDir, LookupEnv: os.LookupEnv, Bitwarden: bitwarden, AllowExec: l.allowExec, Masker: a.masker})
 	if err := s.decodeStores(); err != nil {
 		return nil, err
 	}
@@ -108,7 +108,11 @@ func (s *session) mayRun() (list []*engine.Step) {
 
 func (s *session) addSources() {
 	for _, step := range s.mayRun() {
-		for _, field := range steps.Sources(s.actions[step.ID]) {
+		all := s.actions[step.ID]
+		if len(all) == 0 {
+			continue
+		}
+		for _, field := range steps.Sources(all[0]) { // a source reads no matrix, so all instances have the same
 			s.resolver.Add(step.ID+"."+field.Path, field.Source)
 		}
 	}
@@ -133,7 +137,7 @@ func (s *session) open(ctx context.Context) error {
 	if s.kube != nil {
 		clients.Kubernetes = s.kube
 	}
-	err := bounded(ctx, secretsTimeout, func(ctx context.Context) error { return s.resolver.ReadAll(ctx, clients, s.resolver.Sources()) })
+	err := bounded(ctx, secretsTimeout+s.resolver.ExecTimeout(), func(ctx context.Context) error { return s.resolver.ReadAll(ctx, clients, s.resolver.Sources()) })
 	if err != nil {
 		return err
 	}
@@ -164,7 +168,7 @@ func (s *session) needsCluster() bool {
 		return true
 	}
 	for _, step := range s.mayRun() {
-		if len(s.actions[step.ID].Permissions(s.scope())) > 0 {
+		if slices.ContainsFunc(s.actions[step.ID], func(a steps.Action) bool { return len(a.Permissions(s.scope())) > 0 }) {
 			return true
 		}
 	}
@@ -213,14 +217,14 @@ func (s *session) namespace() string {
 }
 
 // listStores asks each store for one key under every prefix that the plan's steps use, so that a wrong bucket or missing right is found before
-// anything is done.
+// anything is done. Of a matrix the first instance speaks for all.
 func (s *session) listStores(ctx context.Context) error {
 	asked := map[string]bool{}
 	for _, step := range s.mayRun() {
-		if !step.UsesStore {
+		if !step.UsesStore || len(s.actions[step.ID]) == 0 {
 			continue
 		}
-		prefix := storePrefix(s.actions[step.ID], s.scope())
+		prefix := storePrefix(s.actions[step.ID][0], s.scope())
 		if asked[step.Store+"\n"+prefix] {
 			continue
 		}

@@ -62,9 +62,7 @@ func (c *ValidateCmd) print(a *app, valid []string, problems schema.Problems) er
 		}{report.SchemaVersion, "Validation", problems})
 		return errors.Join(err, invalid.orNil())
 	case "github":
-		for _, p := range problems {
-			fmt.Fprintln(a.out, annotation(p))
-		}
+		a.annotate(problems)
 		return invalid.orNil()
 	}
 	for _, line := range valid {
@@ -76,14 +74,8 @@ func (c *ValidateCmd) print(a *app, valid []string, problems schema.Problems) er
 	return nil
 }
 
-// annotation is a problem as a workflow command of GitHub Actions. Its escapes keep a value from ending the command or beginning another.
+// annotation is a problem as a workflow command of GitHub Actions.
 func annotation(p schema.Problem) string {
-	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
-	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
-	place := "file=" + property.Replace(p.File)
-	if p.Line > 0 {
-		place += fmt.Sprintf(",line=%d,col=%d", p.Line, p.Col)
-	}
 	_, message, _ := strings.Cut(p.Headline(), ": ")
-	return printable.String("::error " + place + "::" + data.Replace(message))
+	return report.Annotation("error", p.File, p.Pos(), message)
 }

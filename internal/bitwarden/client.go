@@ -1,4 +1,4 @@
-// Package bitwarden is a client for Bitwarden Secrets Manager: machine account login, reading secrets by id or by project and
+// Package bitwarden is a client for Bitwarden Secrets Manager: machine account login, reading secrets by id, finding ids by project and
 // key, creating and updating them. It speaks the protocol itself, so the program stays a static binary.
 //
 // A Client logs in once and renews the session when needed. It stays below the server's rate limits and waits when the server

@@ -2,63 +2,10 @@ package bitwarden
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 )
 
-// List gives the secrets of a project (id or name; "" is all), without values, in the server's order. A project without
-// secrets gives none and no error; an unknown one gives ErrNotFound, a name of two *AmbiguousError.
-func (c *Client) List(ctx context.Context, project string) ([]SecretSummary, error) {
-	if project == "" {
-		_, list, err := c.list(ctx, "list secrets", "/organizations/{org}/secrets")
-		return list, err
-	}
-	if id, err := normalID(project); err == nil {
-		_, list, err := c.list(ctx, "list secrets of project "+id, "/projects/"+id+"/secrets")
-		return list, err
-	}
-	projects, list, err := c.list(ctx, "list secrets", "/organizations/{org}/secrets")
-	if err != nil {
-		return nil, err
-	}
-	id, err := pick(projects, project)
-	if err != nil {
-		return nil, err
-	}
-	if id == "" { // the list names only projects that hold secrets
-		if projects, err = c.Projects(ctx); err != nil {
-			return nil, err
-		}
-		if id, err = pick(projects, project); err != nil {
-			return nil, err
-		}
-	}
-	if id == "" {
-		return nil, fmt.Errorf("find project %q: none of %d has this name: %w", project, len(projects), ErrNotFound)
-	}
-	return slices.DeleteFunc(list, func(s SecretSummary) bool { return s.ProjectID != id }), nil
-}
-
-// pick gives the id of the project with this name, "" when there is none.
-func pick(projects []Project, name string) (string, error) {
-	var ids []string
-	for _, p := range projects {
-		if p.Name == strings.TrimSpace(name) {
-			ids = append(ids, p.ID)
-		}
-	}
-	switch len(ids) {
-	case 0:
-		return "", nil
-	case 1:
-		return ids[0], nil
-	}
-	slices.Sort(ids)
-	return "", &AmbiguousError{What: fmt.Sprintf("project %q", name), IDs: ids}
-}
-
+// list gives the secrets in an answer, without values, and the projects that hold them.
 func (c *Client) list(ctx context.Context, op, path string) ([]Project, []SecretSummary, error) {
 	var w wireList
 	s, err := c.call(ctx, op, http.MethodGet, path, nil, &w)

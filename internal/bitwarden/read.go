@@ -25,33 +25,6 @@ func (c *Client) Secret(ctx context.Context, id string) (Secret, error) {
 	return opener{s, op}.only(&w, ids[0])
 }
 
-// SecretByKey reads the secret with this key. project is the id or name of its project, "" is any.
-// Errors: ErrNotFound; *AmbiguousError when two secrets have the key, or two projects the name.
-func (c *Client) SecretByKey(ctx context.Context, project, key string) (Secret, error) {
-	list, err := c.List(ctx, project)
-	if err != nil {
-		return Secret{}, err
-	}
-	what := fmt.Sprintf("secret %q", key)
-	if project != "" {
-		what += fmt.Sprintf(" in project %q", project)
-	}
-	var ids []string
-	for _, s := range list {
-		if s.Key == key {
-			ids = append(ids, s.ID)
-		}
-	}
-	switch len(ids) {
-	case 0:
-		return Secret{}, fmt.Errorf("read %s: no key of this name among %d secrets: %w", what, len(list), ErrNotFound)
-	case 1:
-		return c.Secret(ctx, ids[0])
-	}
-	slices.Sort(ids)
-	return Secret{}, &AmbiguousError{What: what, IDs: ids}
-}
-
 // SecretsByID reads several secrets, by their ids in lower case with dashes; an id given twice is read once. Either all come, or the error
 // names each id that is not found: the server's own answer to one missing id does not say which.
 func (c *Client) SecretsByID(ctx context.Context, ids []string) (map[string]Secret, error) {

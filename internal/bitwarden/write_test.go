@@ -2,61 +2,12 @@ package bitwarden_test
 
 import (
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 
 	"plan/internal/bitwarden"
 	"plan/internal/bitwarden/bwtest"
 )
-
-func TestSecretByKey(t *testing.T) {
-	s := bwtest.New()
-	p, q := s.AddProject("prod"), s.AddProject("test")
-	empty, t1, t2 := s.AddProject("empty"), s.AddProject("twin"), s.AddProject("twin")
-	id := s.AddSecret(p, "key", "prod value")
-	other := s.AddSecret(q, "key", "test value")
-	d1, d2 := s.AddSecret(q, "double", "1"), s.AddSecret(q, "double", "2")
-	s.AddSecret(t1, "k", "v")
-	s.AddSecret(t2, "k", "v")
-	c := open(t, s, s.AddMachineAccount("a"))
-	for name, tc := range map[string]struct {
-		project, key, want string
-		err                error
-		ids                []string
-	}{
-		"by project name":    {project: "prod", key: "key", want: id},
-		"by project id":      {project: strings.ToUpper(q), key: "key", want: other},
-		"two in a project":   {project: q, key: "double", ids: []string{d1, d2}},
-		"two in all":         {key: "key", ids: []string{id, other}},
-		"two projects":       {project: "twin", key: "k", ids: []string{t1, t2}},
-		"no such key":        {project: "prod", key: "Key", err: bitwarden.ErrNotFound},
-		"no such project":    {project: "nope", key: "key", err: bitwarden.ErrNotFound},
-		"no such project id": {project: id, key: "key", err: bitwarden.ErrNotFound},
-		"empty project":      {project: "empty", key: "key", err: bitwarden.ErrNotFound},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got, err := c.SecretByKey(t.Context(), tc.project, tc.key)
-			a := (*bitwarden.AmbiguousError)(nil)
-			switch {
-			case tc.want != "" && (err != nil || got.ID != tc.want):
-				t.Errorf("got %v, %v", got, err)
-			case tc.err != nil && !errors.Is(err, tc.err):
-				t.Errorf("got %v", err)
-			case tc.ids != nil:
-				slices.Sort(tc.ids)
-				if !errors.As(err, &a) || !slices.Equal(a.IDs, tc.ids) || !strings.Contains(err.Error(), tc.ids[1]) {
-					t.Errorf("got %v, want the ids %v", err, tc.ids)
-				}
-			}
-		})
-	}
-	for _, project := range []string{empty, "empty"} {
-		if list, err := c.List(t.Context(), project); err != nil || len(list) != 0 {
-			t.Errorf("empty project %s: %v, %v", project, list, err)
-		}
-	}
-}
 
 func TestFullReadIsThreeRequests(t *testing.T) {
 	s := bwtest.New()

@@ -46,7 +46,7 @@ type DeleteError struct {
 }
 
 // Error names the key and the cause.
-func (e *DeleteError) Error() string { return fmt.Sprintf("%q is not deleted: %v", e.Key, e.Err) }
+func (e *DeleteError) Error() string { return deleteErrors{e}.Error() }
 
 // Unwrap gives the cause.
 func (e *DeleteError) Unwrap() error { return e.Err }
@@ -72,20 +72,42 @@ func Undeleted(err error) []*DeleteError {
 	return nil
 }
 
+// Error names the first keys of each cause, and each cause once.
 func (d deleteErrors) Error() string {
 	const shown = 3
-	var b strings.Builder
-	for i, e := range d {
-		if i == shown {
-			fmt.Fprintf(&b, "; and %d more keys", len(d)-shown)
-			break
+	var causes []string
+	keys := map[string][]string{}
+	for _, e := range d {
+		cause := e.cause()
+		if keys[cause] == nil {
+			causes = append(causes, cause)
 		}
-		if i > 0 {
-			b.WriteString("; ")
-		}
-		b.WriteString(e.Error())
+		keys[cause] = append(keys[cause], e.Key)
 	}
-	return b.String()
+	var parts []string
+	for _, cause := range causes[:min(shown, len(causes))] {
+		list := keys[cause]
+		text := fmt.Sprintf("delete %q", list[0])
+		for _, key := range list[1:min(shown, len(list))] {
+			text += fmt.Sprintf(", %q", key)
+		}
+		if more := len(list) - shown; more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
+		parts = append(parts, text+cause)
+	}
+	if more := len(causes) - shown; more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more causes", more))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// cause is what comes behind the key: the place, if it is known, and why.
+func (e *DeleteError) cause() string {
+	if inner, ok := e.Err.(*Error); ok {
+		return fmt.Sprintf(" in %s: %v", inner.Store, inner.Err)
+	}
+	return fmt.Sprintf(": %v", e.Err)
 }
 
 func (d deleteErrors) Unwrap() []error {

@@ -33,13 +33,17 @@ func everything() []engine.Event {
 		{ID: "slow", Uses: "notify", Outcome: engine.TimedOut, Reason: "attempt 1 of 1: timeout of 1s ran out", Err: errors.New("timeout of 1s ran out"), Attempts: 1, Started: at(1).Time, Finished: at(200).Time},
 		{ID: "gone", Uses: "notify", Outcome: engine.Lost, Reason: "was still running", Attempts: 1, Started: at(1).Time, Finished: at(2).Time},
 		{ID: "off", Uses: "notify", Outcome: engine.Skipped, OwnIf: true, Reason: "if is false", Finished: at(1).Time},
-		{ID: "report", Instance: `{"region":"eu"}`, Uses: "notify", Outcome: engine.Skipped, Reason: "needs check", Cause: []string{"check"}, Finished: at(14).Time},
+		{ID: "report", Instances: 2, Uses: "notify", Outcome: engine.Cancelled, Reason: "1 cancelled, 1 succeeded of 2 instances", Attempts: 2, Started: at(13).Time, Finished: at(14).Time},
+		{ID: "report", Instance: `{"region":"eu"}`, Uses: "notify", Outcome: engine.Succeeded, Attempts: 2, Started: at(13).Time, Finished: at(14).Time, Outputs: map[string]any{"code": int64(200)}},
+		{ID: "report", Instance: `{"region":"us"}`, Uses: "notify", Outcome: engine.Cancelled, Reason: "interrupted", Finished: at(14).Time},
+		{ID: "later", Uses: "notify", Outcome: engine.Skipped, Reason: "needs check", Cause: []string{"check"}, Finished: at(14).Time},
 		{ID: "stop", Uses: "notify", Outcome: engine.Cancelled, Reason: "interrupted", Finished: at(14).Time},
 		{ID: "ping", Uses: "notify", Final: true, Outcome: engine.Succeeded, Attempts: 1, Started: at(14).Time, Finished: at(14.25).Time},
 	}
 	events := []engine.Event{
 		engine.RunStarted{Stamp: at(0), Run: "20260302-020000-a1b2c3", Plan: "nightly", File: "nightly.yaml", Steps: []engine.StepInfo{
-			{ID: "pvs", Uses: "backup-pvs"}, {ID: "report", Name: "Monthly", Uses: "notify", Needs: []string{"pvs"}}, {ID: "ping", Uses: "notify", Final: true}}},
+			{ID: "pvs", Uses: "backup-pvs"}, {ID: "report", Name: "Monthly", Uses: "notify", Needs: []string{"pvs"}, Instances: []*engine.Instance{{Key: `{"region":"eu"}`}, {Key: `{"region":"us"}`}}},
+			{ID: "ping", Uses: "notify", Final: true}}},
 		engine.StepStarted{Stamp: at(0.5), Step: "pvs", Attempt: 1, Of: 3},
 		engine.StepProgress{Stamp: at(1), Step: "pvs", Progress: engine.Progress{What: "listing persistentvolumes", Done: 4500, Total: 10000, Unit: "objects"}},
 		engine.AttemptFailed{Stamp: at(2), Step: "pvs", Attempt: 1, Of: 3, Err: errors.New("503 from\nthe \x1b[2Jserver"), Delay: 1500 * time.Millisecond},

@@ -99,6 +99,7 @@ func runOf(r engine.RunResult) runJSON {
 type stepJSON struct {
 	ID       string          `json:"id"`
 	Instance json.RawMessage `json:"matrix,omitempty"`
+	Count    int             `json:"instances,omitempty"` // of a step as a whole; they follow it
 	Uses     string          `json:"uses"`
 	Finally  bool            `json:"finally,omitempty"`
 	Outcome  engine.Outcome  `json:"outcome"`
@@ -121,7 +122,7 @@ func stepsOf(results []engine.StepResult) []stepJSON {
 }
 
 func stepOf(r engine.StepResult) stepJSON {
-	s := stepJSON{ID: r.ID, Instance: json.RawMessage(r.Instance), Uses: r.Uses, Finally: r.Final, Outcome: r.Outcome, Verdict: r.Verdict,
+	s := stepJSON{ID: r.ID, Instance: json.RawMessage(r.Instance), Count: r.Instances, Uses: r.Uses, Finally: r.Final, Outcome: r.Outcome, Verdict: r.Verdict,
 		Reason: r.Reason, Cause: r.Cause, Attempts: r.Attempts, Started: moment(r.Started), Finished: moment(r.Finished)}
 	if r.Err != nil {
 		s.Error = r.Err.Error()

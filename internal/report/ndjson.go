@@ -108,6 +108,8 @@ type infoJSON struct {
 	Uses    string   `json:"uses"`
 	Needs   []string `json:"needs,omitempty"`
 	Finally bool     `json:"finally,omitempty"`
+
+	Instances int `json:"instances,omitempty"` // of its matrix
 }
 
 type runStartedJSON struct {
@@ -119,7 +121,7 @@ type runStartedJSON struct {
 func runStarted(e engine.RunStarted) runStartedJSON {
 	infos := make([]infoJSON, len(e.Steps))
 	for i, s := range e.Steps {
-		infos[i] = infoJSON{s.ID, s.Name, s.Uses, s.Needs, s.Final}
+		infos[i] = infoJSON{s.ID, s.Name, s.Uses, s.Needs, s.Final, len(s.Instances)}
 	}
 	return runStartedJSON{e.Run, e.Plan, infos}
 }

@@ -49,12 +49,19 @@ type Printer interface {
 	Close() error
 }
 
-// stepName is how a step is called in text.
-func stepName(id, instance string) string {
-	if instance == "" {
-		return printable.String(id)
+// stepName is how a step or instance is called in text.
+func stepName(id, instance string) string { return printable.String(engine.InstanceID(id, instance)) }
+
+// maxName is how wide a column of names gets on account of instances.
+const maxName = 40
+
+// nameWidth is the width of the longest name of a step and its instances.
+func nameWidth(s engine.StepInfo) int {
+	width := len(s.ID)
+	for _, i := range s.Instances {
+		width = max(width, min(len(engine.InstanceID(s.ID, i.Key)), maxName))
 	}
-	return printable.String(id + instance)
+	return width
 }
 
 // span is a time for people: 0.3s, 12.4s, 3m5s.

@@ -65,7 +65,7 @@ func (t *Text) Event(e engine.Event) {
 		t.began = e.Time
 		t.running, t.said, t.started = map[string]string{}, map[string]time.Time{}, map[string]time.Time{}
 		for _, s := range e.Steps {
-			t.width = max(t.width, len(s.ID))
+			t.width = max(t.width, nameWidth(s))
 		}
 	case engine.StepStarted:
 		t.running[stepName(e.Step, e.Instance)] = ""
@@ -177,16 +177,21 @@ func Describe(r engine.StepResult) string {
 	if reason != "" {
 		words = append(words, reason)
 	}
-	if r.Attempts > 1 {
+	if r.Attempts > 1 && r.Instances == 0 {
 		words = append(words, fmt.Sprintf("[attempt %d]", r.Attempts))
 	}
 	return strings.Join(words, " ")
 }
 
+// summary counts steps, and in the place of one with a matrix its instances.
 func (t *Text) summary(r engine.RunResult) {
-	counts := map[engine.Outcome]int{}
+	counts, all := map[engine.Outcome]int{}, 0
 	for _, s := range r.Steps {
+		if s.Instances > 0 { // its instances speak for it
+			continue
+		}
 		counts[s.Outcome]++
+		all++
 	}
 	parts := []string{}
 	for _, outcome := range []engine.Outcome{engine.Succeeded, engine.Failed, engine.TimedOut, engine.Lost, engine.Ignored, engine.Skipped, engine.Cancelled} {
@@ -198,7 +203,7 @@ func (t *Text) summary(r engine.RunResult) {
 	if r.ExitCode != 0 {
 		color = "31"
 	}
-	t.result(fmt.Sprintf("%s in %s: %s of %s; exit %d", t.paint(string(r.Outcome), color), span(r.Finished.Sub(t.began)), strings.Join(parts, ", "), plural(len(r.Steps), "step"), r.ExitCode))
+	t.result(fmt.Sprintf("%s in %s: %s of %s; exit %d", t.paint(string(r.Outcome), color), span(r.Finished.Sub(t.began)), strings.Join(parts, ", "), plural(all, "step"), r.ExitCode))
 }
 
 func (t *Text) paint(s, color string) string {

@@ -109,7 +109,7 @@ func TestFailedPruneIsNeverSilent(t *testing.T) {
 	if diff := cmp.Diff([]string{keys[0], keys[2]}, report.Deleted); diff != "" {
 		t.Errorf("deleted (-want +got):\n%s", diff)
 	}
-	if !strings.Contains(err.Error(), keys[1]) || !strings.Contains(err.Error(), "2 of 4 are still there") {
+	if !strings.Contains(err.Error(), keys[1]) || !strings.Contains(err.Error(), "2 of 4 old backups stay: ") {
 		t.Errorf("the error does not name the keys: %v", err)
 	}
 	wantKeys(t, &s, keys[1], keys[3], keys[4], keys[5])

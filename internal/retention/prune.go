@@ -28,14 +28,18 @@ type UndeletedError struct {
 	Err  error
 }
 
-// Error names the first of the keys and the cause.
+// Error names the first of the keys and the cause, on one line.
 func (e *UndeletedError) Error() string {
-	const shown = 5
-	list := strings.Join(e.Keys[:min(shown, len(e.Keys))], ", ")
-	if more := len(e.Keys) - shown; more > 0 {
-		list += fmt.Sprintf(" and %d more", more)
+	const shown = 3
+	cause := strings.ReplaceAll(e.Err.Error(), "\n", "; ") // of a joined error
+	if len(objectstore.Undeleted(e.Err)) == 0 {
+		list := strings.Join(e.Keys[:min(shown, len(e.Keys))], ", ")
+		if more := len(e.Keys) - shown; more > 0 {
+			list += fmt.Sprintf(" and %d more", more)
+		}
+		cause = list + ": " + cause
 	}
-	return fmt.Sprintf("delete old backups: %d of %d are still there: %s: %v", len(e.Keys), e.Of, list, e.Err)
+	return fmt.Sprintf("%d of %d old backups stay: %s", len(e.Keys), e.Of, cause)
 }
 
 // Unwrap gives the cause.

@@ -43,8 +43,8 @@ type BitwardenReader interface {
 	Login(ctx context.Context) error
 	// SecretsByID reads several in one request. Its error names each id that is not found.
 	SecretsByID(ctx context.Context, ids []string) (map[string]bitwarden.Secret, error)
-	// SecretByKey reads the one secret of that key in a project, which is given by UUID or name.
-	SecretByKey(ctx context.Context, project, key string) (bitwarden.Secret, error)
+	// IDs finds secrets by project and key, with one list for all. Its error joins a *bitwarden.KeyError for each that is not found.
+	IDs(ctx context.Context, keys []bitwarden.ProjectKey) (map[bitwarden.ProjectKey]string, error)
 }
 
 // KubernetesReader reads one key of a Secret.

@@ -60,20 +60,24 @@ func (w *world) read(t *testing.T, r *Resolver) error {
 
 func byID(id string) Source { return Source{Bitwarden: Bitwarden{ID: id}} }
 
+func byKey(project, key string) Source {
+	return Source{Bitwarden: Bitwarden{Project: project, Key: key}}
+}
+
 func TestBitwardenOneLoginAndOneRequestForAllIDs(t *testing.T) {
 	w := newWorld(t)
-	byKey := Source{Bitwarden: Bitwarden{Project: "home", Key: "key-2"}}
-	r := w.resolver(byID(w.ids[0]), byID(w.ids[1]), byID(w.ids[0]), byKey)
+	key := byKey("home", "key-2")
+	r := w.resolver(byID(w.ids[0]), byID(w.ids[1]), byID(w.ids[0]), key, byKey("home", "key-1"))
 	if err := w.read(t, r); err != nil {
 		t.Fatal(err)
 	}
-	for want, s := range map[string]Source{canary + "-1": byID(w.ids[0]), canary + "-2": byKey} {
+	for want, s := range map[string]Source{canary + "-1": byID(w.ids[0]), canary + "-2": key} {
 		if got, err := r.Value(Value{From: &s}); got != want || err != nil {
 			t.Errorf("%v: %q, %v", s, got, err)
 		}
 	}
-	if w.server.Logins() != 1 || w.server.Count(bwtest.GetByIDs) != 1 {
-		t.Errorf("%d logins, %d batches", w.server.Logins(), w.server.Count(bwtest.GetByIDs))
+	if w.server.Logins() != 1 || w.server.Count(bwtest.GetByIDs) != 1 || len(w.server.Requests()) != 3 {
+		t.Errorf("%d logins, %d batches, %d requests; want 1, 1 and a list", w.server.Logins(), w.server.Count(bwtest.GetByIDs), len(w.server.Requests()))
 	}
 	token := w.kube.values[tokenSource.Kubernetes]
 	if got := r.Masker().Mask(canary + "-2 " + strings.TrimSpace(token)); got != "*** ***" {
@@ -106,13 +110,18 @@ func TestBitwardenErrors(t *testing.T) {
 		"login refused":      {[]bwtest.Fault{bwtest.Refused().At(bwtest.Login)}, Denied, TokenField, "invalid_client"},
 		"server out":         {[]bwtest.Fault{bwtest.Status(503).For(9)}, Unreachable, TokenField, "503"},
 		"forged value":       {[]bwtest.Fault{bwtest.Tampered().At(bwtest.GetByIDs)}, Invalid, "field of bitwarden ", "signature"},
+		"list refused":       {[]bwtest.Fault{bwtest.Status(403).At(bwtest.ListSecrets)}, Denied, "field of bitwarden project home key key-1, field of", "read 2 secrets of bitwarden: list secrets"},
 		"refused by the API": {[]bwtest.Fault{bwtest.Status(403).At(bwtest.GetByIDs)}, Denied, "field of bitwarden ", "403"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.server.FailNext(tc.faults...)
-			err := w.read(t, w.resolver(byID(w.ids[0]), byID(w.ids[1])))
+			sources := []Source{byID(w.ids[0]), byID(w.ids[1])}
+			if tc.faults[0].On == bwtest.ListSecrets {
+				sources = []Source{byKey("home", "key-1"), byKey("home", "key-2")}
+			}
+			err := w.read(t, w.resolver(sources...))
 			problems := Problems(err)
 			if len(problems) == 0 {
 				t.Fatalf("%v", err)
@@ -139,8 +148,23 @@ func TestBitwardenTokenThatIsNone(t *testing.T) {
 func TestBitwardenAmbiguousKeyListsIDs(t *testing.T) {
 	w := newWorld(t)
 	again := w.server.AddSecret(w.project, "key-1", "other")
-	err := w.read(t, w.resolver(Source{Bitwarden: Bitwarden{Project: w.project, Key: "key-1"}}))
+	err := w.read(t, w.resolver(byKey(w.project, "key-1")))
 	if kind, _ := Worst(err); err == nil || kind != Invalid || !strings.Contains(err.Error(), again) || !strings.Contains(err.Error(), w.ids[0]) {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestBitwardenNamesEachMissingKey(t *testing.T) {
+	w := newWorld(t)
+	r := w.resolver(byKey("home", "none"), byKey("home", "key-1"), byKey("nowhere", "key-1"), byID(w.ids[1]))
+	problems := Problems(w.read(t, r))
+	if len(problems) != 2 {
+		t.Fatalf("%v", problems)
+	}
+	for i, want := range []string{"bitwarden project home key none", "bitwarden project nowhere key key-1"} {
+		p := problems[i]
+		if p.Kind != Missing || p.Source != want || p.Field != "field of "+want || !strings.Contains(p.Error(), "correct the id or the key") {
+			t.Errorf("%v %v", p.Kind, p)
+		}
 	}
 }

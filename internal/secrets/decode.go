@@ -73,7 +73,7 @@ func (d *decoder) from(n *yaml.Node) *Source {
 	return d.source(fields["from"])
 }
 
-const sourceNames = "env, file, kubernetes, bitwarden"
+const sourceNames = "env, file, kubernetes, bitwarden, exec"
 
 func (d *decoder) source(n *yaml.Node) *Source {
 	if n.Kind != yaml.MappingNode || len(n.Content) != 2 {
@@ -92,7 +92,7 @@ func (d *decoder) source(n *yaml.Node) *Source {
 	case "bitwarden":
 		s.Bitwarden = d.bitwarden(value)
 	case "exec":
-		d.add(key, "from.exec: not in this version; use one of %s", sourceNames)
+		s.Exec = d.exec(value)
 	default:
 		d.add(key, "from: unknown source %q; want one of %s", key.Value, sourceNames)
 	}

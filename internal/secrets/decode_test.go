@@ -3,6 +3,7 @@ package secrets
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"gopkg.in/yaml.v3"
@@ -26,6 +27,8 @@ func TestDecodeValue(t *testing.T) {
 		"bitwarden id":         {`{from: {bitwarden: {id: AAAAAAAA-1111-4111-8111-111111111111}}}`, from(Source{Bitwarden: Bitwarden{ID: "aaaaaaaa-1111-4111-8111-111111111111"}})},
 		"bitwarden by key":     {`{from: {bitwarden: {project: My Project, key: k}}}`, from(Source{Bitwarden: Bitwarden{Project: "My Project", Key: "k"}})},
 		"bitwarden by project": {`{from: {bitwarden: {project: AAAAAAAA-1111-4111-8111-111111111111, key: k}}}`, from(Source{Bitwarden: Bitwarden{Project: "aaaaaaaa-1111-4111-8111-111111111111", Key: "k"}})},
+		"exec":                 {`{from: {exec: {command: [bws, "", "a b\n"]}}}`, from(Source{Exec: Exec{JoinWords("bws", "", "a b\n"), 30 * time.Second}})},
+		"exec with a timeout":  {`{from: {exec: {command: [./get], timeout: 1m30s}}}`, from(Source{Exec: Exec{"./get", 90 * time.Second}})},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -46,11 +49,21 @@ func TestDecodeRefuses(t *testing.T) {
 		"list":              {`[a]`, "want a string or {from: …}"},
 		"empty mapping":     {`{}`, "want from:"},
 		"beside from":       {`{from: {env: A}, default: x}`, `unknown field "default"`},
-		"no source":         {`{from: {}}`, "exactly one of env, file, kubernetes, bitwarden"},
+		"no source":         {`{from: {}}`, "exactly one of env, file, kubernetes, bitwarden, exec"},
 		"two sources":       {`{from: {env: A, file: b}}`, "exactly one of"},
 		"from a string":     {`{from: env}`, "exactly one of"},
 		"unknown source":    {`{from: {vault: x}}`, `unknown source "vault"`},
-		"exec":              {`{from: {exec: {command: [bws]}}}`, "from.exec: not in this version"},
+		"exec, no command":  {`{from: {exec: {}}}`, "from.exec: command is missing"},
+		"exec, a string":    {`{from: {exec: {command: pass show x}}}`, "from.exec.command: want a list"},
+		"exec, empty":       {`{from: {exec: {command: []}}}`, "from.exec.command: want a list"},
+		"exec, no name":     {`{from: {exec: {command: [""]}}}`, "name is empty"},
+		"exec, number":      {`{from: {exec: {command: [a, 5]}}}`, "every word is a string"},
+		"exec, NUL":         {`{from: {exec: {command: [a, "b\0c"]}}}`, "NUL"},
+		"exec, expression":  {`{from: {exec: {command: [a, "${{ params.x }}"]}}}`, "not evaluated"},
+		"exec, shell":       {`{from: {exec: {command: [a], shell: true}}}`, `unknown field "shell"`},
+		"exec, no duration": {`{from: {exec: {command: [a], timeout: 1.5s}}}`, "is not a duration"},
+		"exec, number time": {`{from: {exec: {command: [a], timeout: 30}}}`, "want a duration"},
+		"exec, no time":     {`{from: {exec: {command: [a], timeout: 0s}}}`, "more than 0s"},
 		"empty env":         {`{from: {env: ""}}`, "from.env: is empty"},
 		"null env":          {`{from: {env: }}`, "from.env: want a string"},
 		"escape in a name":  {`{from: {env: "A\u001b[2J"}}`, "control"},
@@ -102,6 +115,7 @@ func TestSourceString(t *testing.T) {
 		"bitwarden " + id:                 {Bitwarden: Bitwarden{ID: id}},
 		"bitwarden project home key node": {Bitwarden: Bitwarden{Project: "home", Key: "node"}},
 		`file a\x1b[2J`:                   {File: "a\x1b[2J"},
+		"exec bws":                        {Exec: Exec{Command: JoinWords("bws", canary)}},
 		"no source":                       {},
 	}
 	for want, s := range tests {
@@ -114,6 +128,7 @@ func TestSourceString(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add("{from: {env: A}}")
 	f.Add("{from: {bitwarden: {id: " + id + "}}}")
+	f.Add("{from: {exec: {command: [a, b], timeout: 5s}}}")
 	f.Add("a: &b [*b]")
 	f.Fuzz(func(t *testing.T, text string) {
 		var v Value

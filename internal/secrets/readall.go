@@ -26,8 +26,8 @@ const (
 	longest    = 30 * time.Second // of what a server may ask to wait
 )
 
-// ReadAll reads those of sources that were not read yet: Secrets in parallel, then all ids of Bitwarden with one login and one
-// request. Call it once per run, before the first step, with the sources of the steps that may run.
+// ReadAll reads those of sources that were not read yet: Secrets in parallel, then commands one after the other, then all ids of
+// Bitwarden with one login and one request. Call it once per run, before the first step, with the sources of the steps that may run.
 // The error joins one *Error per source, or one for all where the cause is common, such as a refused login. When ctx ends the
 // error is its cause instead.
 func (r *Resolver) ReadAll(ctx context.Context, c Clients, sources []Source) error {
@@ -81,6 +81,7 @@ func (r *Resolver) readOnce(ctx context.Context, c Clients, sources []Source) []
 		}
 	}
 	problems = append(problems, r.readKubernetes(ctx, c, wanted)...)
+	problems = append(problems, r.readCommands(ctx, wanted)...)
 	if len(ids) > 0 && r.tokenIsRead() {
 		problems = append(problems, r.readBitwarden(ctx, ids)...)
 	}

@@ -16,26 +16,60 @@ func (r *Resolver) tokenIsRead() bool {
 	return ok
 }
 
-// readBitwarden reads sources that are all in Bitwarden. The access token was read.
+// readBitwarden reads sources that are all in Bitwarden: what they name by key is looked up with one list, then all are read with one
+// request. The access token was read.
 func (r *Resolver) readBitwarden(ctx context.Context, sources []Source) []*Error {
 	if problem := r.login(ctx); problem != nil {
 		return []*Error{problem}
 	}
-	var ids []string
+	places, problems := r.locate(ctx, sources)
+	return append(problems, r.readIDs(ctx, places)...)
+}
+
+// place is a source and the id of its secret.
+type place struct {
+	Source
+	id string
+}
+
+// locate finds the ids of sources that give project and key.
+func (r *Resolver) locate(ctx context.Context, sources []Source) (places []place, problems []*Error) {
+	var keys []bitwarden.ProjectKey
 	var byKey []Source
 	for _, s := range sources {
 		if s.Bitwarden.ID != "" {
-			ids = append(ids, s.Bitwarden.ID)
-		} else {
-			byKey = append(byKey, s)
+			places = append(places, place{s, s.Bitwarden.ID})
+			continue
+		}
+		keys, byKey = append(keys, bitwarden.ProjectKey{Project: s.Bitwarden.Project, Key: s.Bitwarden.Key}), append(byKey, s)
+	}
+	if len(keys) == 0 {
+		return places, nil
+	}
+	ids, err := r.client.IDs(ctx, keys)
+	for i, s := range byKey {
+		if err == nil {
+			places = append(places, place{s, ids[keys[i]]})
+		} else if cause := aboutKey(keys[i], err); cause != nil {
+			problems = append(problems, r.bitwardenError(s, cause))
 		}
 	}
-	problems := r.readIDs(ctx, ids)
-	for _, s := range byKey {
-		secret, err := r.client.SecretByKey(ctx, s.Bitwarden.Project, s.Bitwarden.Key)
-		problems = appendProblem(problems, r.keepSecret(s, secret, err))
+	if err != nil && len(problems) == 0 {
+		problems = append(problems, r.batchError(byKey, err))
 	}
-	return problems
+	return places, problems
+}
+
+// aboutKey is the part of a joined error that is about k, nil if none is.
+func aboutKey(k bitwarden.ProjectKey, err error) error {
+	if parts, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, part := range parts.Unwrap() {
+			if e := (*bitwarden.KeyError)(nil); errors.As(part, &e) && e.ProjectKey == k {
+				return e
+			}
+		}
+	}
+	return nil
 }
 
 // login makes the client when it is first needed, and has it log in. Whatever is wrong concerns the token, not a single secret.
@@ -59,27 +93,30 @@ func (r *Resolver) login(ctx context.Context) *Error {
 }
 
 // readIDs reads several secrets with one request.
-func (r *Resolver) readIDs(ctx context.Context, ids []string) []*Error {
-	if len(ids) == 0 {
+func (r *Resolver) readIDs(ctx context.Context, places []place) []*Error {
+	if len(places) == 0 {
 		return nil
+	}
+	ids, sources := make([]string, len(places)), make([]Source, len(places))
+	for i, p := range places {
+		ids[i], sources[i] = p.id, p.Source
 	}
 	found, err := r.client.SecretsByID(ctx, ids)
 	var problems []*Error
-	for _, id := range ids {
-		source := Source{Bitwarden: Bitwarden{ID: id}}
-		switch secret, ok := found[id]; {
+	for _, p := range places {
+		switch secret, ok := found[p.id]; {
 		case ok:
-			problems = appendProblem(problems, r.keepSecret(source, secret, nil))
+			problems = appendProblem(problems, r.keepSecret(p.Source, secret, nil))
 		case err == nil:
-			problems = appendProblem(problems, r.keepSecret(source, secret, bitwarden.ErrNotFound))
+			problems = appendProblem(problems, r.keepSecret(p.Source, secret, bitwarden.ErrNotFound))
 		default:
-			if cause := about(id, err); cause != nil {
-				problems = append(problems, r.bitwardenError(source, cause))
+			if cause := about(p.id, err); cause != nil {
+				problems = append(problems, r.bitwardenError(p.Source, cause))
 			}
 		}
 	}
 	if err != nil && len(problems) == 0 {
-		return []*Error{r.batchError(ids, err)}
+		return []*Error{r.batchError(sources, err)}
 	}
 	return problems
 }
@@ -100,15 +137,11 @@ func about(id string, err error) error {
 	return nil
 }
 
-// batchError is one error for ids that could not be read for the same cause.
-func (r *Resolver) batchError(ids []string, err error) *Error {
-	sources := make([]Source, len(ids))
-	for i, id := range ids {
-		sources[i] = Source{Bitwarden: Bitwarden{ID: id}}
-	}
+// batchError is one error for sources that could not be read for the same cause.
+func (r *Resolver) batchError(sources []Source, err error) *Error {
 	e := r.bitwardenError(sources[0], err)
-	if len(ids) > 1 {
-		e.Field, e.Source = joinFields(r.fieldsOf(sources)), fmt.Sprintf("%d secrets of bitwarden", len(ids))
+	if len(sources) > 1 {
+		e.Field, e.Source = joinFields(r.fieldsOf(sources)), fmt.Sprintf("%d secrets of bitwarden", len(sources))
 	}
 	return e
 }

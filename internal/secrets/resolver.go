@@ -14,6 +14,7 @@ type Options struct {
 	BaseDir   string                                                  // folder of the plan file: file sources are relative to it
 	LookupEnv func(name string) (string, bool)                        // os.LookupEnv
 	Bitwarden BitwardenSpec                                           // spec.secrets.bitwarden
+	AllowExec bool                                                    // commands may be run
 	Masker    *Masker                                                 // gets every value that is read; optional
 	Open      func(bitwarden.Config, string) (BitwardenReader, error) // makes a Bitwarden client from its token; nil is the real one
 }
@@ -84,7 +85,8 @@ func (r *Resolver) Value(v Value) (string, error) {
 
 // ReadLoadTime reads the variables and files of all sources added so far. With a source in Bitwarden there has to be an access
 // token, which is read as well if it comes from a variable or a file.
-// The error joins one *Error per source that could not be read: Missing, Invalid or, for a file, Denied.
+// The error joins one *Error per source that could not be read: Missing, Invalid or, for a file, Denied. A source that is a command
+// is Invalid unless commands may be run; nothing was run then.
 func (r *Resolver) ReadLoadTime() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -93,10 +95,10 @@ func (r *Resolver) ReadLoadTime() error {
 		problems = appendProblem(problems, r.addToken())
 	}
 	for _, s := range r.order {
-		if _, done := r.values[s]; done || !s.LoadTime() {
-			continue
+		if _, done := r.values[s]; !done && s.LoadTime() {
+			problems = appendProblem(problems, r.readLoadTime(s))
 		}
-		problems = appendProblem(problems, r.readLoadTime(s))
+		problems = appendProblem(problems, r.forbidden(s))
 	}
 	return join(problems)
 }
@@ -139,3 +141,4 @@ func (r *Resolver) keep(s Source, value string) {
 
 func inBitwarden(s Source) bool  { return s.Bitwarden != (Bitwarden{}) }
 func inKubernetes(s Source) bool { return s.Kubernetes != (Kubernetes{}) }
+func isCommand(s Source) bool    { return s.Exec != (Exec{}) }

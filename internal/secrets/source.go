@@ -1,8 +1,13 @@
-// Package secrets reads values that a plan takes from outside: environment, files, Kubernetes Secrets and Bitwarden Secrets
-// Manager; and it hides them in whatever is printed.
+// Package secrets reads values that a plan takes from outside: environment, files, Kubernetes Secrets, Bitwarden Secrets
+// Manager and the output of commands; and it hides them in whatever is printed.
 package secrets
 
-import "plan/internal/printable"
+import (
+	"strings"
+	"time"
+
+	"plan/internal/printable"
+)
 
 // Value is a field that is a literal or comes by `from:`.
 type Value struct {
@@ -30,7 +35,29 @@ type Source struct {
 	File       string // relative to the plan file
 	Kubernetes Kubernetes
 	Bitwarden  Bitwarden
+	Exec       Exec
 }
+
+// Exec is what a command prints. Its words are joined by Words, so that it is comparable.
+type Exec struct {
+	Command Words
+	Timeout time.Duration
+}
+
+// DefaultTimeout is that of a command which names none.
+const DefaultTimeout = 30 * time.Second
+
+// Words are the name and arguments of a command with a NUL between them, which none of them can hold (execve(2)).
+type Words string
+
+// JoinWords makes Words of a name and its arguments.
+func JoinWords(words ...string) Words { return Words(strings.Join(words, "\x00")) }
+
+// Split gives name and arguments.
+func (w Words) Split() []string { return strings.Split(string(w), "\x00") }
+
+// Name is the command without its arguments, which may be nobody's business.
+func (w Words) Name() string { return w.Split()[0] }
 
 // Kubernetes is a key of a Secret. An empty namespace is the plan's.
 type Kubernetes struct{ Namespace, Name, Key string }
@@ -42,7 +69,8 @@ type Bitwarden struct{ ID, Project, Key string }
 // before its first step.
 func (s Source) LoadTime() bool { return s.Env != "" || s.File != "" }
 
-// String names the source for messages: "env S3_SECRET_KEY", "kubernetes ns/name key token". It never holds the value.
+// String names the source for messages: "env S3_SECRET_KEY", "kubernetes ns/name key token". It never holds the value, and of a
+// command only its name.
 func (s Source) String() string {
 	switch {
 	case s.Env != "":
@@ -59,6 +87,8 @@ func (s Source) String() string {
 		return "bitwarden " + printable.String(s.Bitwarden.ID)
 	case s.Bitwarden != (Bitwarden{}):
 		return "bitwarden project " + printable.String(s.Bitwarden.Project) + " key " + printable.String(s.Bitwarden.Key)
+	case s.Exec != (Exec{}):
+		return "exec " + printable.String(s.Exec.Command.Name())
 	}
 	return "no source"
 }

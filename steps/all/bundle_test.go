@@ -29,6 +29,15 @@ func TestPublishedSchemaIsFresh(t *testing.T) {
 	}
 }
 
+func bundle(t testing.TB) []byte {
+	t.Helper()
+	data, err := all.Bundle()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
 func language(t testing.TB) *engine.Language {
 	t.Helper()
 	var kinds []engine.Kind
@@ -39,7 +48,7 @@ func language(t testing.TB) *engine.Language {
 		}
 		kinds = append(kinds, known)
 	}
-	lang, err := engine.NewLanguage(kinds, schema.Published, nil)
+	lang, err := engine.NewLanguage(kinds, bundle(t), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +60,7 @@ func published(t testing.TB) *jsonschema.Schema {
 	t.Helper()
 	c := jsonschema.NewCompiler()
 	c.Draft = jsonschema.Draft2020
-	if err := c.AddResource(schema.ID, bytes.NewReader(schema.Published)); err != nil {
+	if err := c.AddResource(schema.ID, bytes.NewReader(bundle(t))); err != nil {
 		t.Fatal(err)
 	}
 	compiled, err := c.Compile(schema.ID)

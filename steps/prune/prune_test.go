@@ -165,7 +165,7 @@ func TestFailedPruneFailsTheStep(t *testing.T) {
 		return nil
 	}
 	result, err := run(t, w, map[string]any{"artefact": "pvs", "keep": map[string]any{"last": 1}})
-	if !errors.Is(err, objectstore.ErrDenied) || !strings.Contains(err.Error(), "4 of 4 are still there") {
+	if !errors.Is(err, objectstore.ErrDenied) || !strings.Contains(err.Error(), "4 of 4 old backups stay: ") {
 		t.Errorf("%+v, %v", result, err)
 	}
 }

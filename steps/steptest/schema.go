@@ -200,7 +200,10 @@ func (c checker) defaults(s object) object {
 			with[name] = value
 			continue
 		}
-		inner, _ := c.follow(name, property)
+		inner, def := c.follow(name, property)
+		if def == "secret" || def == "value" {
+			continue // a source is given or not; it has no default
+		}
 		if nested := c.defaults(inner); len(nested) > 0 {
 			with[name] = nested
 		}

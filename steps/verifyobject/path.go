@@ -15,44 +15,61 @@ type path struct {
 	find *jsonpath.JSONPath
 }
 
+// maxPath bounds a path: the library reads it by recursion.
+const maxPath = 500
+
 // parsePath reads {.status.phase}, .status.phase or status.phase; a dot in a key is escaped: metadata.labels.velero\.io/schedule-name.
 func parsePath(text string) (*path, error) {
-	braced := text
-	switch {
-	case strings.HasPrefix(text, "{"):
-	case strings.HasPrefix(text, "."), strings.HasPrefix(text, "["):
-		braced = "{" + text + "}"
-	default:
-		braced = "{." + text + "}"
+	bare := text
+	if inner, ok := strings.CutPrefix(text, "{"); ok {
+		bare, ok = strings.CutSuffix(inner, "}")
+		if !ok {
+			return nil, fmt.Errorf("path %q does not end with }", text)
+		}
 	}
+	if bare = strings.TrimPrefix(bare, "."); bare == "" || len(bare) > maxPath || strings.ContainsAny(bare, "{}") {
+		return nil, fmt.Errorf("%q is not one path such as status.completionTimestamp", text)
+	}
+	braced := "{." + bare + "}"
 	parsed, err := jsonpath.Parse("", braced)
 	if err != nil {
 		return nil, fmt.Errorf("read path %q: %w", text, err)
 	}
-	if !single(parsed.Root) {
-		return nil, fmt.Errorf("%q is not one path such as status.completionTimestamp", text)
+	if len(parsed.Root.Nodes) != 1 || !plain(parsed.Root.Nodes[0]) {
+		return nil, fmt.Errorf("%q is not a path of fields, indices and filters alone, such as status.completionTimestamp", text)
 	}
 	p := &path{text: text, find: jsonpath.New("").AllowMissingKeys(true)}
 	return p, p.find.Parse(braced)
 }
 
-// single tells a plain path from the other things that a template of kubectl may hold: text, range, several paths.
-func single(root *jsonpath.ListNode) bool {
-	if len(root.Nodes) != 1 {
-		return false
+// plain tells what leads to one value from the other things that a template of kubectl may hold: text, range, and the unions and
+// recursive descents whose results multiply. Filters compare with text and numbers.
+func plain(node jsonpath.Node) bool {
+	switch node := node.(type) {
+	case *jsonpath.ListNode:
+		for _, inner := range node.Nodes {
+			if !plain(inner) {
+				return false
+			}
+		}
+		return true
+	case *jsonpath.FilterNode:
+		return operand(node.Left) && operand(node.Right)
+	case *jsonpath.FieldNode, *jsonpath.ArrayNode, *jsonpath.WildcardNode:
+		return true
 	}
-	list, ok := root.Nodes[0].(*jsonpath.ListNode)
-	if !ok || len(list.Nodes) == 0 {
-		return false
-	}
-	for _, node := range list.Nodes {
-		switch node.Type() {
-		case jsonpath.NodeField, jsonpath.NodeArray, jsonpath.NodeFilter, jsonpath.NodeWildcard, jsonpath.NodeRecursive, jsonpath.NodeUnion:
-		default:
-			return false
+	return false
+}
+
+// operand is one side of a filter: a plain path or a literal.
+func operand(list *jsonpath.ListNode) bool {
+	if len(list.Nodes) == 1 {
+		switch list.Nodes[0].Type() {
+		case jsonpath.NodeText, jsonpath.NodeInt, jsonpath.NodeFloat, jsonpath.NodeBool:
+			return true
 		}
 	}
-	return true
+	return plain(list)
 }
 
 var (

@@ -73,7 +73,7 @@ func (f folder) versitygw(s settings, p programs) component {
 		name: "versitygw",
 		env:  []string{"ROOT_ACCESS_KEY=" + s.S3.AccessKey, "ROOT_SECRET_KEY=" + s.S3.SecretKey}, // not for everybody's ps
 		argv: []string{
-			p.versitygw, "--port=" + f.addr(s, "s3"), "--region=" + s.S3.Region, "--health=/health", "--quiet",
+			p.versitygw, "--port=" + f.addr(s, "s3"), "--region=" + s.S3.Region, "--health=/health", "--quiet", "--keep-alive",
 			"--cert=" + f.path("pki", "server.crt"), "--key=" + f.path("pki", "server.key"), "--iam-dir=" + f.path("s3", "iam"),
 			"posix", "--sidecar=" + f.path("s3", "meta"), "--versioning-dir=" + f.path("s3", "versions"), f.path("s3", "data"),
 		},

@@ -88,24 +88,45 @@ func bootID() string {
 }
 
 // ensure brings c up: a process that runs with the same command line is kept, any other is replaced.
-// It returns when c is ready.
+// It returns when c is ready. A process that ends meanwhile, as one that was just killed does, is replaced too.
 func (f folder) ensure(ctx context.Context, log Log, c component, outlive bool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.limit, fmt.Errorf("not ready after %s", c.limit))
 	defer cancel()
 	if r, ok := f.record(c.name); ok && r.alive() {
 		if slices.Equal(r.Argv, c.argv) {
-			return f.await(ctx, c, nil)
-		}
-		log("restarting %s: its command line has changed", c.name)
-		if err := f.stop(ctx, c.name); err != nil {
-			return err
+			if err := f.await(ctx, c, r.ended); !errors.Is(err, errEnded) {
+				return err
+			}
+			log("restarting %s: it has ended", c.name)
+		} else {
+			log("restarting %s: its command line has changed", c.name)
+			if err := f.stop(ctx, c.name); err != nil {
+				return err
+			}
 		}
 	}
 	exited, err := f.spawn(c, outlive)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", c.name, err)
 	}
-	return f.await(ctx, c, exited)
+	return f.await(ctx, c, func() error {
+		select {
+		case err := <-exited:
+			return fmt.Errorf("it ended: %v", err)
+		default:
+			return nil
+		}
+	})
+}
+
+var errEnded = errors.New("it ended")
+
+// ended is nil while the recorded process runs.
+func (r record) ended() error {
+	if r.alive() {
+		return nil
+	}
+	return errEnded
 }
 
 // spawn starts c and records it. A process that is not to outlive this one is killed by the kernel when this
@@ -138,15 +159,16 @@ func (f folder) spawn(c component, outlive bool) (<-chan error, error) {
 }
 
 // await polls until c is ready, its process ends or ctx does. Its error holds the end of c's log.
-func (f folder) await(ctx context.Context, c component, exited <-chan error) error {
+func (f folder) await(ctx context.Context, c component, ended func() error) error {
 	var last error
 	for {
 		if last = c.ready(ctx); last == nil {
 			return nil
 		}
+		if err := ended(); err != nil {
+			return f.failure(c, err)
+		}
 		select {
-		case err := <-exited:
-			return f.failure(c, fmt.Errorf("it ended: %v", err))
 		case <-ctx.Done():
 			return f.failure(c, fmt.Errorf("%w: %w", context.Cause(ctx), last))
 		case <-time.After(20 * time.Millisecond):

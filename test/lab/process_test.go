@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -65,6 +66,28 @@ func TestEnsureReplacesWhatHasAnotherCommandLine(t *testing.T) {
 	}
 	if other := pid(shell("exec sleep 1001")); other == first {
 		t.Error("another command line was not started")
+	}
+}
+
+// A process that got a SIGKILL may be there a little longer, and never be ready again.
+func TestEnsureReplacesWhatIsDying(t *testing.T) {
+	f, c := testFolder(t), shell("exec sleep 1000")
+	defer f.stop(context.Background(), "it")
+	if err := f.ensure(t.Context(), t.Logf, c, false); err != nil {
+		t.Fatal(err)
+	}
+	dying, _ := f.record("it")
+	c.ready = func(context.Context) error { // ensure has found it alive when it asks this
+		if r, _ := f.record("it"); r.PID != dying.PID {
+			return nil
+		}
+		return errors.Join(errors.New("connection refused"), syscall.Kill(dying.PID, syscall.SIGKILL))
+	}
+	if err := f.ensure(t.Context(), t.Logf, c, false); err != nil {
+		t.Fatal(err)
+	}
+	if r, _ := f.record("it"); !r.alive() {
+		t.Error("nothing runs")
 	}
 }
 

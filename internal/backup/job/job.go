@@ -104,7 +104,7 @@ func (j Job) Make(ctx context.Context) (Report, error) {
 	pruned, err := retention.Prune(ctx, j.Store, j.options(stored.Key.String(), nil))
 	report.Pruned, report.Held = pruned.Deleted, pruned.Held
 	if err != nil {
-		return report, fmt.Errorf("the backup is stored and verified as %s, but: %w", stored.Key, err)
+		return report, fmt.Errorf("the backup is stored and verified, but %w", err)
 	}
 	return report, nil
 }

@@ -146,7 +146,7 @@ func TestFailedPruneKeepsTheReportOfTheBackup(t *testing.T) {
 	j := w.on(3)
 	j.Keep = &retention.Keep{Last: 1}
 	report, err := j.Make(t.Context())
-	if !errors.Is(err, objectstore.ErrDenied) || !strings.Contains(err.Error(), "is stored and verified as "+report.Key.String()) {
+	if !errors.Is(err, objectstore.ErrDenied) || !strings.Contains(err.Error(), "the backup is stored and verified, but 3 of 3 old backups stay: delete \"pv-backups/home/pvs-") {
 		t.Errorf("error %v", err)
 	}
 	if report.Size == 0 || len(report.Pruned) != 0 || len(w.s3.Objects()) != 4 {

@@ -17,5 +17,5 @@ func open(t *testing.T) *Store {
 }
 
 func TestConformance(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) objectstore.Store { return open(t) })
+	storetest.Run(t, 20, func(t *testing.T) objectstore.Store { return open(t) })
 }

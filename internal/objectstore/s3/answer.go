@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -48,23 +49,41 @@ func (s *Store) fail(ctx context.Context, op, key string, err error) *objectstor
 	return e
 }
 
-// answered is the error for a server's code and message.
+// answered is the error for a server's code and message. What kind, code and message have in common is said once: servers answer
+// "AccessDenied: Access Denied.", and for a HEAD the SDK makes both up from the status.
 func (s *Store) answered(op, key string, status int, code, message string, err error) *objectstore.Error {
-	text := clean(message)
-	if code != "" && code != text { // for a HEAD the SDK makes both up from the status
-		text = strings.TrimSuffix(clean(code)+": "+text, ": ")
+	kind := kindOf(status, code)
+	var chain []error
+	var parts []string
+	if kind != nil {
+		chain, parts = append(chain, kind), append(parts, kind.Error())
 	}
+	if err != nil {
+		chain = append(chain, err)
+	}
+	for _, part := range []string{clean(code), clean(message)} {
+		if part != "" && !slices.ContainsFunc(parts, func(said string) bool { return letters(said) == letters(part) }) {
+			parts = append(parts, part)
+		}
+	}
+	text := strings.Join(parts, ": ")
 	if status != 0 {
-		text += fmt.Sprintf(" (HTTP %d)", status)
+		text = strings.TrimSpace(fmt.Sprintf("%s (HTTP %d)", text, status))
 	}
 	if status == 301 || status == 307 {
 		text += "; the server points elsewhere: check endpoint and region"
 	}
-	var wrapped error = &cause{text: text, err: err}
-	if kind := kindOf(status, code); kind != nil {
-		wrapped = fmt.Errorf("%w: %w", kind, wrapped)
-	}
-	return &objectstore.Error{Op: op, Store: s.location, Key: key, Code: code, Status: status, Err: wrapped}
+	return &objectstore.Error{Op: op, Store: s.location, Key: key, Code: code, Status: status, Err: &cause{text, chain}}
+}
+
+// letters is text without everything else, in lower case.
+func letters(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsLetter(r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, text)
 }
 
 // kindOf maps codes (S3 API reference, "Error responses") and statuses. A 404
@@ -93,14 +112,14 @@ func kindOf(status int, code string) error {
 	return nil
 }
 
-// cause reads as text and keeps the chain for those who look for net errors.
+// cause reads as text and keeps the chain for those who look for the contract's and for net errors.
 type cause struct {
-	text string
-	err  error
+	text  string
+	chain []error
 }
 
-func (c *cause) Error() string { return c.text }
-func (c *cause) Unwrap() error { return c.err }
+func (c *cause) Error() string   { return c.text }
+func (c *cause) Unwrap() []error { return c.chain }
 
 // unwrapText skips the SDK's wrappers, which name ids that are empty.
 func unwrapText(err error) string {

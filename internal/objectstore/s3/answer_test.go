@@ -35,6 +35,25 @@ func TestKindsOfAnswers(t *testing.T) {
 	}
 }
 
+func TestAnAnswerIsSaidOnce(t *testing.T) {
+	tests := map[string]struct {
+		status              int
+		code, message, want string
+	}{
+		"in a 200":         {0, "AccessDenied", "Access Denied.", "access denied"},
+		"with more to say": {403, "AccessDenied", "Not on Sundays", "access denied: Not on Sundays (HTTP 403)"},
+		"HEAD":             {403, "Forbidden", "Forbidden", "access denied: Forbidden (HTTP 403)"},
+		"of no kind":       {503, "SlowDown", "Slow down.", "SlowDown (HTTP 503)"},
+		"nothing said":     {500, "", "", "(HTTP 500)"},
+	}
+	for name, tc := range tests {
+		e := (&Store{location: "s3://b"}).answered("delete", "k", tc.status, tc.code, tc.message, nil)
+		if e.Err.Error() != tc.want || e.Code != tc.code || kindOf(tc.status, tc.code) != nil && !errors.Is(e, kindOf(tc.status, tc.code)) {
+			t.Errorf("%s: %q, want %q", name, e.Err, tc.want)
+		}
+	}
+}
+
 func TestAServersTextIsOneShortPrintableLine(t *testing.T) {
 	got := clean("\x1b]0;owned\x07 bad\r\nthing\u202e" + strings.Repeat("ü", 1000))
 	if strings.ContainsAny(got, "\x1b\x07\r\n\u202e") || len(got) > 410 || !strings.Contains(got, "bad  thing") {

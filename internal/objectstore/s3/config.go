@@ -97,7 +97,9 @@ func (c Config) check() (*string, error) {
 // limit but the caller's context.
 func (c Config) transport() (http.RoundTripper, error) {
 	const parallel = 64 // idle connections kept: 32 HEADs at once and some more
-	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.Insecure}
+	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.Insecure,
+		// Some servers close the connection after each answer; resuming the session saves most of the next handshake.
+		ClientSessionCache: tls.NewLRUClientSessionCache(parallel)}
 	if c.CAFile != "" {
 		pool, err := roots(c.CAFile)
 		if err != nil {

@@ -103,12 +103,15 @@ func TestMissingCredentialsAreSaidPlainly(t *testing.T) {
 func TestTLS(t *testing.T) {
 	server := httptest.NewTLSServer(s3test.New("bucket"))
 	defer server.Close()
+	plain := httptest.NewServer(s3test.New("bucket"))
+	defer plain.Close()
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	if err := os.WriteFile(ca, block, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	host := strings.TrimPrefix(server.URL, "https://") // no scheme: https
+	port := host[strings.LastIndexByte(host, ':')+1:]
 	good := Config{Bucket: "bucket", Endpoint: host, PathStyle: true, AccessKey: "id", SecretKey: "s", MaxBackoff: time.Millisecond}
 	tests := map[string]struct {
 		change func(*Config)
@@ -117,10 +120,16 @@ func TestTLS(t *testing.T) {
 		"CA file":           {func(c *Config) { c.CAFile = ca }, "no such object"},
 		"insecure":          {func(c *Config) { c.Insecure = true }, "no such object"},
 		"unknown authority": {func(*Config) {}, "certificate signed by unknown authority"},
+		"another name":      {func(c *Config) { c.CAFile, c.Endpoint = ca, "localhost:"+port }, "not localhost"},
+		"no TLS":            {func(c *Config) { c.Endpoint = strings.TrimPrefix(plain.URL, "http://") }, "server gave HTTP response"},
 	}
 	for name, tc := range tests {
 		c := good
 		tc.change(&c)
+		tries := 0
+		c.WrapTransport = func(rt http.RoundTripper) http.RoundTripper {
+			return roundTripper(func(r *http.Request) (*http.Response, error) { tries++; return rt.RoundTrip(r) })
+		}
 		store, err := New(t.Context(), c)
 		if err != nil {
 			t.Fatal(err)
@@ -128,8 +137,15 @@ func TestTLS(t *testing.T) {
 		if _, err := store.Head(t.Context(), "k"); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: error %v, want %q", name, err, tc.want)
 		}
+		if tries != 1 {
+			t.Errorf("%s: tried %d times; it is the same every time", name, tries)
+		}
 	}
 }
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	server := httptest.NewServer(http.RedirectHandler("http://127.0.0.1:1/elsewhere", http.StatusTemporaryRedirect))

@@ -27,14 +27,14 @@ func fake(t *testing.T) (*s3test.Server, *Store) {
 }
 
 func TestConformance(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) objectstore.Store {
+	storetest.Run(t, batch, func(t *testing.T) objectstore.Store {
 		_, store := fake(t)
 		return store
 	})
 }
 
 func TestConformanceOfAServerWithSmallPages(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) objectstore.Store {
+	storetest.Run(t, batch, func(t *testing.T) objectstore.Store {
 		server, store := fake(t)
 		server.PageLimit = 3
 		return store
@@ -62,5 +62,5 @@ func TestRealServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	storetest.Run(t, func(*testing.T) objectstore.Store { return store })
+	storetest.Run(t, batch, func(*testing.T) objectstore.Store { return store })
 }

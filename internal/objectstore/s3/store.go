@@ -1,16 +1,19 @@
 // Package s3 keeps objects on an S3-compatible server.
 //
 // Requests are tried four times at most, by the SDK's own rules (5xx,
-// throttling, broken connections), which is safe for all of them: a Put with
+// throttling, broken connections; not a certificate that is refused), which is safe for all of them: a Put with
 // IfAbsent that meets its own earlier try ends in ErrExists.
 package s3
 
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -63,7 +66,8 @@ func New(ctx context.Context, c Config) (*Store, error) {
 		}},
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts = 4
-			o.Retryables = append(o.Retryables, retry.RetryableErrorCode{Codes: conflicts})
+			o.Retryables = slices.Concat([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(untrusted)}, o.Retryables,
+				[]retry.IsErrorRetryable{retry.RetryableErrorCode{Codes: conflicts}})
 			o.MaxBackoff = cmp.Or(c.MaxBackoff, 5*time.Second)
 		}),
 		// Some servers refuse the trailing checksums that the SDK sends by default.
@@ -76,6 +80,16 @@ func New(ctx context.Context, c Config) (*Store, error) {
 // conflicts are the 409s that say "again, please" (S3 API reference, PutObject,
 // "conditional writes").
 var conflicts = map[string]struct{}{"ConditionalRequestConflict": {}, "OperationAborted": {}}
+
+// untrusted are the failures of a TLS handshake that come again with every try; the SDK takes them for broken connections.
+func untrusted(err error) aws.Ternary {
+	certificate, record, alert := (*tls.CertificateVerificationError)(nil), tls.RecordHeaderError{}, tls.AlertError(0)
+	if errors.As(err, &certificate) || errors.As(err, &record) || errors.As(err, &alert) ||
+		err != nil && strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") { // net/http has no type for it
+		return aws.FalseTernary
+	}
+	return aws.UnknownTernary
+}
 
 // String is the place, "s3://bucket at https://host".
 func (s *Store) String() string { return s.location }

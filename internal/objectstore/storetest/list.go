@@ -99,7 +99,7 @@ func listNothing(t *testing.T, f fixture) {
 }
 
 func deleteMany(t *testing.T, f fixture) {
-	names := numbered(2500)
+	names := numbered(f.batch + 1)
 	f.mustPut(t, names...)
 	f.mustPut(t, "other")
 	var keys []string

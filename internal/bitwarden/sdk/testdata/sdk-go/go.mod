@@ -1,0 +1,3 @@
+module github.com/bitwarden/sdk-go
+
+go 1.21

@@ -1,0 +1,121 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"k8s.io/client-go/kubernetes"
+
+	"plan/test/lab"
+)
+
+// moduleRoot is where the product's module is, as seen from this package.
+const moduleRoot = "../../.."
+
+// rig is what the tests share: a lab with a small home cluster, and the program.
+type rig struct {
+	*lab.Lab
+	dir    string // of all of it
+	binary string
+	uid    string // of the cluster
+	kube   *kubernetes.Clientset
+	s3     *s3.Client
+}
+
+// shared starts the lab for the first test that needs it.
+var shared = sync.OnceValues(newRig)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if os.Getenv("PLAN_TEST_LAB") == "1" {
+		if r, _ := shared(); r != nil {
+			if err := errors.Join(r.Stop(context.Background()), os.RemoveAll(r.dir)); err != nil {
+				fmt.Fprintln(os.Stderr, "end the lab:", err)
+				code = max(code, 1)
+			}
+		}
+	}
+	os.Exit(code)
+}
+
+// theLab is the shared lab. Without one the test is skipped, and fails where it must not be skipped.
+func theLab(t *testing.T) *rig {
+	t.Helper()
+	if os.Getenv("PLAN_TEST_LAB") != "1" {
+		const reason = "it needs the lab's servers: PLAN_TEST_LAB=1 starts them (make test sets it)"
+		if os.Getenv("CI") == "true" {
+			t.Fatal(reason)
+		}
+		t.Skip(reason)
+	}
+	r, err := shared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// ownServers skips a test that changes rights or breaks servers, where they are not the lab's own.
+func (r *rig) ownServers(t *testing.T) {
+	t.Helper()
+	if r.Limited != "" && lab.FromEnvironment().S3.Endpoint == "" {
+		return
+	}
+	const reason = "it needs the lab's own cluster and S3 server, and PLAN_TEST_KUBECONFIG or PLAN_TEST_S3_ENDPOINT names others"
+	if os.Getenv("CI") == "true" {
+		t.Fatal(reason)
+	}
+	t.Skip(reason)
+}
+
+// newRig builds the program, and starts and fills the lab. Its servers end with this process, however that ends.
+func newRig() (_ *rig, err error) {
+	dir, err := os.MkdirTemp("", "plan-e2e-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+	}()
+	r := &rig{dir: dir, binary: filepath.Join(dir, "plan")}
+	build := exec.Command("go", "build", "-o", r.binary, "./cmd/plan")
+	build.Dir = moduleRoot
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build plan: %w\n%s", err, out)
+	}
+	// Not the first test's context: the lab is for all of them.
+	if r.Lab, err = lab.Start(context.Background(), filepath.Join(dir, "lab"), lab.Options{Elsewhere: lab.FromEnvironment()}); err != nil {
+		return nil, errors.Join(err, lab.Stop(context.Background(), filepath.Join(dir, "lab")))
+	}
+	if err := r.connect(context.Background()); err != nil {
+		return nil, errors.Join(err, r.Stop(context.Background()))
+	}
+	return r, nil
+}
+
+// connect makes the clients and fills the cluster.
+func (r *rig) connect(ctx context.Context) (err error) {
+	if r.kube, err = r.Client(); err != nil {
+		return err
+	}
+	if r.s3, err = r.S3Client(); err != nil {
+		return err
+	}
+	if err := r.Seed(ctx); err != nil {
+		return err
+	}
+	if r.uid, err = clusterUID(ctx, r.kube); err != nil {
+		return err
+	}
+	return nil
+}
