@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -131,9 +132,12 @@ const readers = `  steps:
 // The whole way: a plan is loaded and walked, and what follows a matrix reads its outputs.
 func TestAPlanReadsTheOutputsOfItsMatrix(t *testing.T) {
 	p := load(t, readers, engine.LoadOptions{})
+	var mu sync.Mutex // instances and steps without needs run side by side
 	withs := map[string]any{}
 	res := engine.Run(t.Context(), p, engine.Options{Do: func(_ context.Context, c *engine.Call) (engine.Result, error) {
+		mu.Lock()
 		withs[c.Step.ID] = c.With
+		mu.Unlock()
 		if c.Step.ID == "e" {
 			return engine.Result{}, fmt.Errorf("boom")
 		}

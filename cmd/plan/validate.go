@@ -41,7 +41,7 @@ func (c *ValidateCmd) Run(a *app) error {
 		} else if err != nil {
 			return err
 		} else {
-			valid = append(valid, fmt.Sprintf("%s is valid: plan %s, %d steps", name, l.Name, len(l.Steps)+len(l.Finally)))
+			valid = append(valid, fmt.Sprintf("%s is valid: plan %s, %s", name, l.Name, report.Plural(len(l.Steps)+len(l.Finally), "step")))
 		}
 	}
 	return c.print(a, valid, problems)

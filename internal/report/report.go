@@ -85,8 +85,8 @@ func amount(p engine.Progress) string {
 	return show(p.Done) + unit
 }
 
-// plural counts: "1 step", "2 steps".
-func plural(n int, word string) string {
+// Plural counts: "1 step", "2 steps".
+func Plural(n int, word string) string {
 	if n == 1 {
 		return "1 " + word
 	}

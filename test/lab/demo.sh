@@ -18,8 +18,14 @@ say "What the cluster has"
 "$LAB_KUBECTL" get nodes,storageclasses --no-headers | awk '{print "  " $0}'
 "$LAB_KUBECTL" get pv --no-headers | awk '{n++; s[$5]++} END {printf "  %d persistent volumes:", n; for (k in s) printf " %d %s", s[k], k; print ""}'
 
-say "\$ plan apply examples/plans/backup.yaml --set keep=5"
-bin/plan apply examples/plans/backup.yaml --set keep=5
+say "Two nights, so that there is something to prune"
+for night in 1 2; do
+	bin/plan apply examples/plans/backup.yaml --set keep=2 2>/dev/null | tail -n 1
+	sleep 1
+done
+
+say "\$ plan apply examples/plans/backup.yaml --set keep=2"
+bin/plan apply examples/plans/backup.yaml --set keep=2
 
 say "Where to look"
 cat <<EOF
