@@ -28,7 +28,7 @@ var (
 	// ErrRedirect is a redirect to another host, or one that would lose the request's body. It is not followed.
 	ErrRedirect = errors.New("redirect not followed")
 	// ErrLimit is a field that Bitwarden would not take: too long, empty, not UTF-8. Nothing was sent.
-	ErrLimit = errors.New("Bitwarden does not take it")
+	ErrLimit = errors.New("too long, empty or not text for Bitwarden")
 )
 
 // APIError is an answer other than success. errors.Is finds ErrInvalidClient, ErrNotFound, ErrUnauthorized and ErrAnswer in it.

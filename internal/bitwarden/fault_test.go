@@ -17,8 +17,8 @@ import (
 	"plan/internal/bitwarden/bwtest"
 )
 
-// anyError is a want for errors that need no type.
-var anyError = errors.New("any")
+// errAny is a want for errors that need no type.
+var errAny = errors.New("any")
 
 // broken is a fault, the error it gives on a read, and whether that is the token's fault.
 type broken struct {
@@ -30,16 +30,16 @@ type broken struct {
 func loginFaults() map[string]broken {
 	return map[string]broken{
 		"refused":                 {bwtest.Refused(), bitwarden.ErrInvalidClient, true},
-		"refused, longer form":    {bwtest.RefusedLong(), anyError, false},
-		"login 500":               {bwtest.Status(500).At(bwtest.Login), anyError, false},
-		"login 404":               {bwtest.Status(404).At(bwtest.Login), anyError, false},
+		"refused, longer form":    {bwtest.RefusedLong(), errAny, false},
+		"login 500":               {bwtest.Status(500).At(bwtest.Login), errAny, false},
+		"login 404":               {bwtest.Status(404).At(bwtest.Login), errAny, false},
 		"login HTML":              {bwtest.HTML().At(bwtest.Login), bitwarden.ErrAnswer, false},
-		"login echo":              {bwtest.Echo(400).At(bwtest.Login), anyError, false},
+		"login echo":              {bwtest.Echo(400).At(bwtest.Login), errAny, false},
 		"login not JSON":          {bwtest.Raw(200, "ok").At(bwtest.Login), bitwarden.ErrAnswer, false},
 		"login empty":             {bwtest.Raw(200, "{}").At(bwtest.Login), bitwarden.ErrAnswer, false},
 		"login huge":              {bwtest.Huge(4 << 20).At(bwtest.Login), bitwarden.ErrTooLarge, false},
-		"login cut":               {bwtest.Cut().At(bwtest.Login), anyError, false},
-		"login truncated":         {bwtest.Truncate().At(bwtest.Login), anyError, false},
+		"login cut":               {bwtest.Cut().At(bwtest.Login), errAny, false},
+		"login truncated":         {bwtest.Truncate().At(bwtest.Login), errAny, false},
 		"login key foreign":       {bwtest.ForeignKey().At(bwtest.Login), bitwarden.ErrTampered, false},
 		"login key tampered":      {bwtest.Tampered().At(bwtest.Login), bitwarden.ErrTampered, false},
 		"login key type 0":        {bwtest.TypeZero().At(bwtest.Login), bitwarden.ErrEncString, false},
@@ -57,24 +57,24 @@ func readFaults() map[string]broken {
 	return map[string]broken{
 		"redirected":             {bwtest.Redirect(302, "https://api.vault.test.invalid/x?eyJx").At(bwtest.GetSecret), bitwarden.ErrRedirect, false},
 		"redirected to http":     {bwtest.Redirect(302, "http://vault.test.invalid/api/x").At(bwtest.GetSecret), bitwarden.ErrRedirect, false},
-		"redirected in a circle": {bwtest.Redirect(302, "").At(bwtest.GetSecret), anyError, false},
+		"redirected in a circle": {bwtest.Redirect(302, "").At(bwtest.GetSecret), errAny, false},
 		"401":                    {bwtest.Unauthorized().At(bwtest.GetSecret), bitwarden.ErrUnauthorized, true},
-		"403":                    {bwtest.Status(403).At(bwtest.GetSecret), anyError, true},
+		"403":                    {bwtest.Status(403).At(bwtest.GetSecret), errAny, true},
 		"404":                    {bwtest.Status(404).At(bwtest.GetSecret), bitwarden.ErrNotFound, true},
-		"429":                    {bwtest.TooMany("3600").At(bwtest.GetSecret), anyError, false},
-		"500":                    {bwtest.Status(500).At(bwtest.GetSecret), anyError, false},
-		"502 HTML":               {bwtest.Raw(502, "<html>").At(bwtest.GetSecret), anyError, false},
+		"429":                    {bwtest.TooMany("3600").At(bwtest.GetSecret), errAny, false},
+		"500":                    {bwtest.Status(500).At(bwtest.GetSecret), errAny, false},
+		"502 HTML":               {bwtest.Raw(502, "<html>").At(bwtest.GetSecret), errAny, false},
 		"HTML":                   {bwtest.HTML().At(bwtest.GetSecret), bitwarden.ErrAnswer, false},
 		"HTML called JSON":       {bwtest.Raw(200, " <html>").At(bwtest.GetSecret), bitwarden.ErrAnswer, false},
-		"former session in text": {bwtest.Raw(500, `{"message":"no eyJhbGciOi.eyJzdWIi.c2ln\nhere"}`).At(bwtest.GetSecret), anyError, false},
+		"former session in text": {bwtest.Raw(500, `{"message":"no eyJhbGciOi.eyJzdWIi.c2ln\nhere"}`).At(bwtest.GetSecret), errAny, false},
 		"empty":                  {bwtest.Raw(200, "").At(bwtest.GetSecret), bitwarden.ErrAnswer, false},
 		"null":                   {bwtest.Raw(200, "null").At(bwtest.GetSecret), bitwarden.ErrAnswer, false},
 		"list":                   {bwtest.Raw(200, "[]").At(bwtest.GetSecret), bitwarden.ErrAnswer, false},
-		"echo":                   {bwtest.Echo(500).At(bwtest.GetSecret), anyError, false},
+		"echo":                   {bwtest.Echo(500).At(bwtest.GetSecret), errAny, false},
 		"huge":                   {bwtest.Huge(40 << 20).At(bwtest.GetSecret), bitwarden.ErrTooLarge, false},
-		"hang":                   {bwtest.Hang().At(bwtest.GetSecret), anyError, false},
-		"cut":                    {bwtest.Cut().At(bwtest.GetSecret), anyError, false},
-		"truncated":              {bwtest.Truncate().At(bwtest.GetSecret), anyError, false},
+		"hang":                   {bwtest.Hang().At(bwtest.GetSecret), errAny, false},
+		"cut":                    {bwtest.Cut().At(bwtest.GetSecret), errAny, false},
+		"truncated":              {bwtest.Truncate().At(bwtest.GetSecret), errAny, false},
 		"foreign key":            {bwtest.ForeignKey().At(bwtest.GetSecret), bitwarden.ErrTampered, false},
 		"tampered":               {bwtest.Tampered().At(bwtest.GetSecret), bitwarden.ErrTampered, false},
 		"type 0":                 {bwtest.TypeZero().At(bwtest.GetSecret), bitwarden.ErrEncString, false},
@@ -97,7 +97,7 @@ func TestFaults(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 				defer cancel()
 				got, err := c.Secret(ctx, id)
-				if err == nil || got.Value != "" || f.want != anyError && !errors.Is(err, f.want) {
+				if err == nil || got.Value != "" || f.want != errAny && !errors.Is(err, f.want) {
 					t.Fatalf("got %v, %v; want %v", got, err, f.want)
 				}
 				if bitwarden.Denied(err) != f.denied {

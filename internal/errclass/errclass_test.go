@@ -109,7 +109,6 @@ func kubeCases() cases {
 		"kube timeout":             {apierrors.NewTimeoutError("x", 2), after(busy, 2*time.Second)},
 		"kube 502 from a proxy":    {apierrors.NewGenericServerResponse(502, "get", pvs, "", "", 0, true), busy},
 		"kube expired":             {fmt.Errorf("list: %w", apierrors.NewResourceExpired("too old")), again},
-		"kube gone":                {apierrors.NewGone("too old"), again},
 		"kube leader changed":      {kubeStatus(500, metav1.StatusReasonInternalError, "etcdserver: leader changed", 0), busy},
 		"leader changed, as words": {errors.New("rpc error: etcdserver: leader changed"), busy},
 		"kube quota conflict": {apierrors.NewConflict(schema.GroupResource{Resource: "resourcequotas"}, "q",
