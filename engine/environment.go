@@ -76,7 +76,7 @@ func (l *loader) inForce(s Setting, n *yaml.Node) (value any, source string) {
 		return nil, ""
 	case n == nil:
 		return s.Property.Default, "default"
-	case s.Property.Secret:
+	case s.Property.Hidden:
 		return "(set)", l.source(n)
 	}
 	return schema.Value(n), l.source(n)

@@ -246,7 +246,7 @@ func readAs(jsonType, text string) (any, error) {
 
 // shown is the text as people may see it.
 func (s Setting) shown(text string) string {
-	if s.Property.Secret {
+	if s.Property.Hidden {
 		return "(set)"
 	}
 	return text

@@ -16,7 +16,7 @@ type acceptor struct {
 }
 
 // annotations are keywords that refuse nothing.
-var annotations = map[string]bool{"$schema": true, "$id": true, "$defs": true, "$comment": true, "title": true, "description": true, "default": true}
+var annotations = map[string]bool{"$schema": true, "$id": true, "$defs": true, "$comment": true, "title": true, "description": true, "default": true, "writeOnly": true}
 
 func newAcceptor(bundle map[string]any) *acceptor {
 	defs, _ := bundle["$defs"].(map[string]any)

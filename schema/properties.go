@@ -12,6 +12,7 @@ type Property struct {
 	Types       []string // JSON types; empty when any will do
 	Duration    bool     // a string in the grammar of durations
 	Secret      bool     // takes from: only
+	Hidden      bool     // what is given is not for everybody's eyes, literal or not
 	Value       bool     // takes a string or from:
 	Mapping     bool     // has fields of its own, which follow
 	Element     bool     // stands in the elements of a list, or under the names of a mapping
@@ -80,6 +81,9 @@ func (v *Validator) property(s map[string]any) (p Property, inner map[string]any
 		if p.Default == nil {
 			p.Default = s["default"]
 		}
+		if s["writeOnly"] == true {
+			p.Hidden = true
+		}
 		if wrapped, ok := s["else"].(map[string]any); ok && s["if"] != nil && s["then"] == nil {
 			s = wrapped
 			continue
@@ -96,7 +100,7 @@ func (v *Validator) property(s map[string]any) (p Property, inner map[string]any
 		s, _ = defs[name].(map[string]any)
 		switch name {
 		case "secret":
-			p.Secret = true
+			p.Secret, p.Hidden = true, true
 			return p, s
 		case "value":
 			p.Value, p.Types = true, []string{"string"}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,7 +18,7 @@ func (s *session) do(run string, started time.Time) engine.Do {
 	return func(ctx context.Context, call *engine.Call) (engine.Result, error) {
 		action, faults := s.decode(call.Step.Uses, call.With)
 		if len(faults) > 0 {
-			return engine.Result{}, invalid{fmt.Errorf("with.%s: %s", faults[0].Path, faults[0].Message)}
+			return engine.Result{}, invalid{errors.New(s.app.masker.Mask(faults[0].Message))}
 		}
 		result, err := action.Run(ctx, s.env(run, started, call))
 		return s.masked(result, err)

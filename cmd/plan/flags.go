@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -78,7 +77,7 @@ func (f SetFlags) values() (map[string]string, error) {
 		name, value, ok := strings.Cut(item, "=")
 		switch {
 		case !ok || name == "":
-			return nil, usage(fmt.Errorf("--set %s: want NAME=VALUE", item))
+			return nil, usage(errors.New("--set: want NAME=VALUE"))
 		}
 		values[name] = value
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -46,9 +47,15 @@ func main() {
 }
 
 // run is the whole program: it parses, does, prints and gives the exit code.
-func run(args []string, in io.Reader, out, errw io.Writer) int {
+func run(args []string, in io.Reader, out, errw io.Writer) (code int) {
 	a := newApp(in, out, errw)
 	defer a.flush()
+	defer func() {
+		if r := recover(); r != nil { // Go's own exit code would be 2, which says that nothing was done
+			fmt.Fprintf(a.err, "plan: internal error (%T); this is a bug in plan\n%s", r, debug.Stack())
+			code = engine.ExitFailed
+		}
+	}()
 	clearEmptyVariables()
 	err := a.dispatch(args)
 	var done exit

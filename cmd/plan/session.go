@@ -144,7 +144,7 @@ func (s *session) open(ctx context.Context) error {
 	for name, spec := range s.specs {
 		store, err := stores.Open(ctx, spec, s.resolver.Value, s.baseDir)
 		if err != nil {
-			return fmt.Errorf("open store %s: %w", name, err)
+			return usage(fmt.Errorf("open store %s: %w", name, err))
 		}
 		s.stores[name] = store
 	}

@@ -6,9 +6,13 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"plan/engine"
 )
+
+// hardStop is how long a run gets to end by itself after the second signal.
+const hardStop = 2 * time.Second
 
 // signals are what the terminal or the system asks while plan works.
 type signals struct {
@@ -24,14 +28,22 @@ func watchSignals() *signals {
 	s := &signals{ctx: ctx, out: make(chan engine.Signal, 4)}
 	raw := make(chan os.Signal, 4)
 	signal.Notify(raw, syscall.SIGINT, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup
+		signal.Notify(raw, syscall.SIGHUP)
+	}
 	signal.Ignore(syscall.SIGPIPE)
 	s.stop = func() { signal.Stop(raw); close(raw); cancel(nil) }
 	go func() {
+		again := false
 		for caught := range raw {
 			sig, code := engine.SignalInterrupt, engine.ExitInterrupted
-			if caught == syscall.SIGTERM {
+			if caught != syscall.SIGINT {
 				sig, code = engine.SignalTerminate, engine.ExitTerminated
 			}
+			if again { // whatever hangs then, such as a reader of the output that no longer reads
+				time.AfterFunc(hardStop, func() { os.Exit(code) })
+			}
+			again = true
 			cancel(exit{code: code, err: errors.New("interrupted before the first step; nothing was done")})
 			select {
 			case s.out <- sig:

@@ -18,6 +18,7 @@ const (
 	metaClusterUID = "plan-cluster-uid"
 	metaRun        = "plan-run"
 	metaSHA256     = "plan-sha256"
+	metaSize       = "plan-size"
 	metaCount      = "plan-count"
 	metaObjects    = "plan-objects"
 )
@@ -32,6 +33,7 @@ type Meta struct {
 	ClusterUID string // of namespace kube-system
 	Run        string
 	SHA256     [32]byte // of the stored bytes
+	Size       int64    // of the stored bytes; 0 is unknown
 	Count      int64    // PersistentVolumes or nodes, as the artefact says
 	Objects    int64    // objects of all kinds
 }
@@ -45,6 +47,7 @@ func (m Meta) Map() map[string]string {
 		metaClusterUID: m.ClusterUID,
 		metaRun:        m.Run,
 		metaSHA256:     hex.EncodeToString(m.SHA256[:]),
+		metaSize:       strconv.FormatInt(m.Size, 10),
 		metaCount:      strconv.FormatInt(m.Count, 10),
 		metaObjects:    strconv.FormatInt(m.Objects, 10),
 	}
@@ -80,6 +83,9 @@ func ParseMetadata(stored map[string]string) (Meta, error) {
 		return Meta{}, malformed(metaSHA256, stored)
 	}
 	copy(m.SHA256[:], sum)
+	if m.Size, err = strconv.ParseInt(stored[metaSize], 10, 64); err != nil || m.Size < 0 {
+		return Meta{}, malformed(metaSize, stored)
+	}
 	if m.Count, err = strconv.ParseInt(stored[metaCount], 10, 64); err != nil || m.Count < 0 {
 		return Meta{}, malformed(metaCount, stored)
 	}

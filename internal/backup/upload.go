@@ -25,6 +25,7 @@ func (c Content) Meta() Meta {
 		ClusterUID: c.Index.Cluster.UID,
 		Run:        c.Index.Run,
 		SHA256:     c.Spool.SHA256(),
+		Size:       c.Spool.Size(),
 		Count:      c.Index.Primary(),
 		Objects:    c.Index.Objects,
 	}

@@ -90,22 +90,8 @@ func (k Keep) rules() []rule {
 	}
 }
 
-// emptied tells whether the newest candidate holds nothing where the one before held something: more likely a fault than a
-// cluster that was emptied, so nothing should be removed on its account.
-func emptied(candidates []Candidate) bool {
-	if len(candidates) < 2 {
-		return false
-	}
-	newest, before := candidates[0], candidates[1]
-	if compare(newest, before) > 0 {
-		newest, before = before, newest
-	}
-	for _, c := range candidates[2:] {
-		if compare(c, newest) < 0 {
-			newest, before = c, newest
-		} else if compare(c, before) < 0 {
-			before = c
-		}
-	}
-	return newest.Count == 0 && before.Count > 0
+// emptied tells whether the newest candidate holds nothing and one that would go holds something: more likely a fault than a cluster
+// that was emptied, however many nights it lasts, so nothing is removed on its account.
+func (d Decision) emptied() bool {
+	return len(d.Keep) > 0 && d.Keep[0].Count == 0 && slices.ContainsFunc(d.Remove, func(c Candidate) bool { return c.Count > 0 })
 }

@@ -68,6 +68,9 @@ func (f *finder) head(ctx context.Context, object objectstore.Object, key backup
 		return err
 	}
 	meta, reason := f.options.owned(info.Metadata)
+	if reason == "" && meta.Size > 0 && info.Size != meta.Size {
+		reason = "its size is not what was uploaded: damaged"
+	}
 	if reason != "" {
 		f.ignore(object.Key, reason)
 		return nil

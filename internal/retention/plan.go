@@ -111,8 +111,8 @@ func Survey(ctx context.Context, store objectstore.Store, o Options) (Plan, erro
 	plan := Plan{Keep: d.Keep, Remove: d.Remove, Ignored: ignored, options: o}
 	switch {
 	case len(d.Remove) == 0:
-	case emptied(candidates):
-		plan.Held = "the newest backup holds nothing and the one before did: nothing is deleted on its account"
+	case d.emptied():
+		plan.Held = "the newest backup holds nothing and older ones do: nothing is deleted on its account"
 		plan.Keep, plan.Remove = newestFirst(candidates), nil
 	case len(d.Remove) > o.MaxDelete:
 		return Plan{}, &TooManyError{Victims: len(d.Remove), Max: o.MaxDelete, Folder: o.folder()}

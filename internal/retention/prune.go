@@ -101,7 +101,7 @@ func (r *Report) remove(ctx context.Context, store objectstore.Store, p Plan) er
 	return &failed
 }
 
-// undeletedKeys gives the keys that a failed deletion left: those it names, or all if it names none.
+// undeletedKeys gives the keys that a failed deletion left: those it names, or all if it names none, or one that was not asked for.
 func undeletedKeys(err error, all []string) []string {
 	if err == nil {
 		return nil
@@ -112,6 +112,9 @@ func undeletedKeys(err error, all []string) []string {
 	}
 	keys := make([]string, len(named))
 	for i, e := range named {
+		if !slices.Contains(all, e.Key) {
+			return all // an answer about something else tells nothing of these
+		}
 		keys[i] = e.Key
 	}
 	return keys

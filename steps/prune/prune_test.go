@@ -146,12 +146,27 @@ func TestPruneWithADamagedNewestDeletesNothing(t *testing.T) {
 	w := world(t)
 	keys := w.Store.Keys()
 	info, body := fetch(t, w.Store, keys[4])
-	w.Store.Add(keys[4], body[:3], info.Metadata)
+	body[len(body)/2] ^= 1
+	w.Store.Add(keys[4], body, info.Metadata)
 	_, err := run(t, w, map[string]any{"artefact": "pvs", "keep": map[string]any{"last": 1}})
 	if !errors.Is(err, backup.ErrDamaged) || !strings.Contains(err.Error(), "nothing is deleted") {
 		t.Errorf("error %v", err)
 	}
 	if diff := cmp.Diff(keys, w.Store.Keys()); diff != "" {
+		t.Errorf("left (-want +got):\n%s", diff)
+	}
+}
+
+// A backup that was cut off is seen by its size: it neither counts nor goes.
+func TestPruneDoesNotCountWhatWasCutOff(t *testing.T) {
+	w := world(t)
+	keys := w.Store.Keys()
+	info, body := fetch(t, w.Store, keys[4])
+	w.Store.Add(keys[4], body[:3], info.Metadata)
+	if _, err := run(t, w, map[string]any{"artefact": "pvs", "keep": map[string]any{"last": 2}}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(keys[2:], w.Store.Keys()); diff != "" {
 		t.Errorf("left (-want +got):\n%s", diff)
 	}
 }

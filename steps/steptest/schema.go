@@ -15,7 +15,7 @@ import (
 
 // keywords are those that the schema library knows and kinds need. It ignores what it does not know, so a slip would go unseen.
 var keywords = []string{
-	"$schema", "$ref", "description", "title", "default", "examples", "type", "enum", "const", "properties", "patternProperties", "additionalProperties",
+	"$schema", "$ref", "description", "title", "default", "writeOnly", "examples", "type", "enum", "const", "properties", "patternProperties", "additionalProperties",
 	"propertyNames", "required", "dependentRequired", "minProperties", "maxProperties", "items", "minItems", "maxItems", "uniqueItems", "minimum", "maximum",
 	"exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern", "if", "then", "else", "allOf", "anyOf", "oneOf", "not",
 }

@@ -7,16 +7,27 @@ type eachObject struct {
 	want  wanted
 	limit checks.Limit
 	found []checks.Finding
+
+	deleted int // how many are being deleted
 }
 
 func (j *eachObject) look(e entry) { j.found = append(j.found, j.judge(e)) }
 
-func (j *eachObject) end() []checks.Finding { return j.found }
+// end adds that nothing is there where everything is being deleted.
+func (j *eachObject) end() []checks.Finding {
+	if len(j.found) > 0 && j.deleted == len(j.found) {
+		f := j.want.none()
+		f.Message, f.Cause = "there is none but those being deleted", "all were deleted"
+		return append(j.found, f)
+	}
+	return j.found
+}
 
 // judge gives one finding: of an object that is too old as well, the failed condition is the cause.
 func (j *eachObject) judge(e entry) checks.Finding {
 	switch {
 	case e.deleted:
+		j.deleted++
 		return terminatingFinding(e)
 	case e.bad != nil:
 		return *e.bad

@@ -189,7 +189,7 @@ func TestStandingObjects(t *testing.T) {
 		"status is a list":     {[]string{object("a/x", map[string]any{"status": []any{1}})}, "NO_TIMESTAMP=fail(a/x)", steps.Fail},
 		"of the future":        {[]string{source("a/x", "Successful", -hour)}, "FUTURE_DATED=fail(a/x)", steps.Fail},
 		"being deleted":        {[]string{object("a/x", map[string]any{"deletionTimestamp": ago(hour)}), source("b/x", "Successful", hour)}, "OK=pass(b/x) TERMINATING=none(a/x)", steps.Pass},
-		"all being deleted":    {[]string{object("a/x", map[string]any{"deletionTimestamp": ago(hour)})}, "TERMINATING=none(a/x)", steps.Unknown},
+		"all being deleted":    {[]string{object("a/x", map[string]any{"deletionTimestamp": ago(hour)})}, "NO_OBJECT=fail(replicationsources.volsync.backube) TERMINATING=none(a/x)", steps.Fail},
 		"none":                 {nil, "NO_OBJECT=fail(replicationsources.volsync.backube)", steps.Fail},
 	}
 	for name, tc := range cases {
