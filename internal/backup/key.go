@@ -105,3 +105,13 @@ func CleanPrefix(prefix string) (string, error) {
 	}
 	return strings.TrimSuffix(prefix, "/") + "/", nil
 }
+
+// Folder is where all backups of a cluster are, what a listing is asked for: `<prefix><cluster>/`. It is empty for a prefix that
+// CleanPrefix refuses.
+func Folder(prefix, cluster string) string {
+	clean, err := CleanPrefix(prefix)
+	if err != nil {
+		return ""
+	}
+	return Key{Prefix: clean, Cluster: cluster}.Folder()
+}

@@ -69,11 +69,7 @@ func (a *Action) Validate() error {
 
 // StorePrefix is the folder of this cluster's backups: what the step lists, and where its keys are.
 func (a *Action) StorePrefix(scope steps.Scope) string {
-	prefix, err := backup.CleanPrefix(a.Prefix)
-	if err != nil {
-		return "" // Validate has refused it
-	}
-	return backup.Key{Prefix: prefix, Cluster: scope.Cluster}.Folder()
+	return backup.Folder(a.Prefix, scope.Cluster)
 }
 
 // Permissions is a list of each resource over all namespaces, and the namespace whose UID identifies the cluster.
@@ -145,20 +141,10 @@ func (a *Action) job(env *steps.Env) (job.Job, error) {
 	return job.Job{
 		Artefact: backup.PVs, Prefix: a.Prefix, Keep: a.Keep, Max: a.MaxDelete, MinAge: a.MinAge.Duration(),
 		Cluster: backup.Cluster{Name: env.Cluster.Name, UID: env.Cluster.UID},
-		Run:     env.Scope.Run, Started: env.Scope.Started, Hash: hash(env.Scope),
+		Run:     env.Scope.Run, Started: env.Scope.Started, Hash: job.Numbered(env.Scope.Hash),
 		Kube: env.Kube, Store: store, Now: env.Now(), Log: env.Log, Progress: env.Progress,
 		Primary: persistentVolumes, Collect: a.collect,
 	}, nil
-}
-
-// hash numbers the keys of one run's backup.
-func hash(scope steps.Scope) func(int) string {
-	return func(n int) string {
-		if n == 0 {
-			return scope.Hash(8)
-		}
-		return scope.Hash(8, n)
-	}
 }
 
 // collect lists everything, namespaces last: which of them have claims is known only then.

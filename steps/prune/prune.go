@@ -64,11 +64,7 @@ func (a *Action) prefix() string {
 
 // StorePrefix is the folder of this cluster's backups: what the step lists, and where its keys are.
 func (a *Action) StorePrefix(scope steps.Scope) string {
-	prefix, err := backup.CleanPrefix(a.prefix())
-	if err != nil {
-		return "" // Validate has refused it
-	}
-	return backup.Key{Prefix: prefix, Cluster: scope.Cluster}.Folder()
+	return backup.Folder(a.prefix(), scope.Cluster)
 }
 
 // Permissions has what the cluster's UID takes: only backups with that UID are this cluster's.

@@ -179,6 +179,16 @@ func (j Job) options(own string, assume []retention.Candidate) retention.Options
 	}
 }
 
+// Numbered makes the Hash of a Job from a hash of n hex digits over the run's step and whatever more tells keys apart.
+func Numbered(hash func(digits int, more ...any) string) func(n int) string {
+	return func(n int) string {
+		if n == 0 {
+			return hash(8)
+		}
+		return hash(8, n)
+	}
+}
+
 // Place is where a key is, as far as the store says.
 func (j Job) Place(key string) string {
 	if s, ok := j.Store.(fmt.Stringer); ok {
