@@ -10,7 +10,7 @@ LAB_DIR ?= $(CURDIR)/.lab
 LAB     := bin/lab
 GO      := CGO_ENABLED=0 go
 
-.PHONY: build demo test quick lint generate bench lab-up lab-down lab install clean
+.PHONY: build demo test quick reliability lint generate bench lab-up lab-down lab install clean
 
 build: ## bin/plan
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/plan ./cmd/plan
@@ -26,9 +26,12 @@ test: lint quick lab ## everything: unit, script, conformance, and end to end in
 	cd test/lab && PLAN_TEST_LAB=1 $(GO) test -count=1 -timeout 30m ./...
 	@echo 'make test: all passed; the lab ran its control plane, S3 and Bitwarden (no kubelet in this version)'
 
-quick: ## what needs no server
-	$(GO) test ./...
+quick: ## what needs no server, with a twentieth of the large numbers
+	ENGINE_DAGS=5000 PLAN_AGREE=5000 PLAN_RETENTION_CASES=50000 $(GO) test ./...
 	cd internal/bitwarden/sdk && $(GO) test ./...
+
+reliability: ## the large numbers, fuzzing (FUZZTIME=60s each), and what hostile files cost
+	test/reliability.sh
 
 lint: ## formatting, vet, staticcheck
 	test/lint.sh

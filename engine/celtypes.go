@@ -212,8 +212,9 @@ func (n *names) FindStructFieldNames(typeName string) ([]string, bool) {
 
 // The limits of one expression.
 const (
-	maxExpression = 4096   // characters
-	maxCost       = 100000 // in the cost units of cel-go: about one per visited element
+	maxExpression = 4096    // characters
+	maxCost       = 100000  // in the cost units of cel-go: about one per visited element
+	maxLoadCost   = 1000000 // of all evaluations while a plan is loaded
 )
 
 func newCELEnv(n *names) (*cel.Env, error) {
@@ -229,6 +230,7 @@ func newCELEnv(n *names) (*cel.Env, error) {
 		ext.Strings(),
 		cel.ParserExpressionSizeLimit(maxExpression),
 		cel.ParserRecursionLimit(64),
+		cel.RegexProgramSizeLimit(maxRegex),
 		cel.Variable("params", types.NewObjectType(paramsType)),
 		cel.Variable("env", types.NewObjectType(envType)),
 		cel.Variable("run", types.NewObjectType(runType)),

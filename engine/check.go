@@ -54,8 +54,14 @@ func (l *loader) checkKnown() {
 	for _, p := range l.problems {
 		faulty[region(p.Path)] = true
 	}
+	if len(l.problems) >= maxProblems {
+		return
+	}
 	storesKnown := !faulty["spec.stores"] && !faulty["spec"] && !faulty[""]
 	for _, d := range l.decls {
+		if len(l.problems) >= maxProblems {
+			return
+		}
 		if !faulty[d.path] {
 			l.checkInstances(d, storesKnown)
 		}

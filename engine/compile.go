@@ -27,6 +27,9 @@ func (l *loader) compile(spec *yaml.Node) {
 		l.knownStore(store, "spec.defaults.store", l.plan.DefaultStore)
 	}
 	for _, d := range l.decls {
+		if len(l.problems) >= maxProblems {
+			return
+		}
 		l.step(d)
 		if d.final {
 			l.plan.Finally = append(l.plan.Finally, d.step)

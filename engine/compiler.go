@@ -76,7 +76,7 @@ func (c *compiler) compile(source string, at place) (*expression, []issue) {
 }
 
 func (c *compiler) program(checked *cel.Ast) (cel.Program, error) {
-	return c.env.Program(checked, cel.CostLimit(maxCost))
+	return c.env.Program(checked, cel.CostLimit(maxCost), cel.CostTracking(regexCost{}))
 }
 
 // check parses an expression, resolves its names and finds its type.

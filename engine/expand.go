@@ -18,6 +18,7 @@ import (
 // The limits of matrices beside maxSteps.
 const (
 	maxMatrixNames = 32      // axes, and what include adds
+	maxMatrixCells = 100000  // combinations times names, of all matrices of a plan
 	maxCombining   = 1000000 // entries of include and exclude, times combinations, of all matrices of a plan
 )
 
@@ -37,11 +38,11 @@ type matrixNames struct {
 }
 
 // matrixRoom is what matrices may still take up.
-type matrixRoom struct{ instances, comparisons int }
+type matrixRoom struct{ instances, comparisons, cells int }
 
 // matrices builds the matrices of all steps. No more is built than a plan may have.
 func (l *loader) matrices() {
-	room := &matrixRoom{maxSteps - len(l.decls), maxCombining}
+	room := &matrixRoom{maxSteps - len(l.decls), maxCombining, maxMatrixCells}
 	for _, d := range l.decls {
 		n := schema.Field(d.node, "matrix")
 		if n == nil {
@@ -106,6 +107,9 @@ func (l *loader) matrix(n *yaml.Node, path string, room *matrixRoom) []map[strin
 	case names > maxMatrixNames:
 		l.fail(n, path, "the combinations have %d names; at most %d are allowed", names, maxMatrixNames)
 		return nil
+	case max(size, len(include))*names > room.cells:
+		l.fail(n, path, "the combinations have too many values: combinations times names may be at most %d in a plan", maxMatrixCells)
+		return nil
 	case comparisons > room.comparisons:
 		l.fail(n, path, "include and exclude have too many entries for %d combinations: entries times combinations may be at most %d", size, maxCombining)
 		return nil
@@ -123,6 +127,7 @@ func (l *loader) matrix(n *yaml.Node, path string, room *matrixRoom) []map[strin
 		return nil
 	}
 	room.instances -= max(size, len(all))
+	room.cells -= len(all) * matrixWidth(axes, include)
 	return all
 }
 

@@ -28,6 +28,7 @@ type values struct {
 	params, env map[string]any
 	matrix      map[string]any // of the instance
 	vars        *Vars
+	spent       *uint64 // of maxLoadCost, while the plan is loaded; nil in a run
 }
 
 func (v values) activation(refs references) map[string]any {
@@ -69,11 +70,17 @@ func (e *expression) eval(v values) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare %q: %w", e.text(), err)
 	}
-	out, _, err := program.Eval(v.activation(e.refs))
+	if v.spent != nil && *v.spent > maxLoadCost {
+		return nil, fmt.Errorf("evaluate %q: the expressions of this plan cost too much together (over %d steps of evaluation); compute less before the run", e.text(), maxLoadCost)
+	}
+	out, details, err := program.Eval(v.activation(e.refs))
+	if cost := details.ActualCost(); v.spent != nil && cost != nil {
+		*v.spent += *cost
+	}
 	if err != nil {
 		return nil, e.explain(err, v)
 	}
-	result, err := native(out)
+	result, err := bounded(out)
 	if err != nil {
 		return nil, fmt.Errorf("evaluate %q: %w", e.text(), err)
 	}

@@ -117,6 +117,7 @@ func (lang *Language) load(src Source, o LoadOptions) (*loader, error) {
 	if err := l.overrides(); err != nil {
 		return nil, err
 	}
+	l.values.spent = new(uint64)
 	l.problems = append(l.problems, lang.validator.Document(doc)...)
 	for _, p := range l.problems {
 		l.broken[p.Path] = true
@@ -141,7 +142,7 @@ func (l *loader) fail(n *yaml.Node, path, format string, args ...any) {
 }
 
 func (l *loader) report(p schema.Problem) {
-	if !l.broken[p.Path] {
+	if !l.broken[p.Path] && len(l.problems) < maxProblems {
 		l.problems = append(l.problems, p)
 	}
 }

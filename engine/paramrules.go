@@ -77,8 +77,8 @@ func (r *paramRules) setPattern(pattern string) error {
 	if r.kind != "string" {
 		return fmt.Errorf("pattern does not go with type %s", r.kind)
 	}
-	if _, err := regexp.Compile(pattern); err != nil {
-		return fmt.Errorf("not a regular expression: %w", err)
+	if err := checkPattern(pattern); err != nil {
+		return err
 	}
 	var err error
 	r.pattern, err = regexp.Compile(`\A(?:` + pattern + `)\z`)

@@ -120,6 +120,10 @@ func (l *loader) text(t *template, n *yaml.Node, s string, at place) {
 		l.failAt(n, utf8.RuneCountInString(s[:unclosed]), t.path, issue{message: "a ${{ without its }}"})
 		return
 	}
+	if len(exprs) > maxParts {
+		l.fail(n, t.path, "the value has more than %d expressions", maxParts)
+		return
+	}
 	compiled := make([]*expression, len(exprs))
 	for i, source := range exprs {
 		start := utf8.RuneCountInString(s[:offsets[i]])

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Problem is one fault of a file.
@@ -65,14 +66,28 @@ func (p Problem) Error() string {
 // window cuts a long line to what surrounds the column and makes it safe to print: tabs become blanks, control characters are shown as U+FFFD.
 func window(source string, col int) (string, int) {
 	const width = 120
-	runes := []rune(strings.TrimRight(source, "\r\n"))
-	col = max(1, min(col, len(runes)+1))
+	source = strings.TrimRight(source, "\r\n")
+	col = max(1, min(col, utf8.RuneCountInString(source[:min(len(source), utf8.UTFMax*max(0, col))])+1))
 	start := 0
 	if col > width*3/4 {
 		start = col - width/2
 	}
-	end := min(len(runes), start+width)
-	return strings.Map(visible, string(runes[start:end])), col - start
+	return strings.Map(visible, runes(source, start, width)), col - start
+}
+
+// runes gives n characters of a text, or fewer at its end, without unfolding all of it.
+func runes(s string, start, n int) string {
+	from, at := len(s), 0
+	for i := range s {
+		if at == start {
+			from = i
+		}
+		if at == start+n {
+			return s[from:i]
+		}
+		at++
+	}
+	return s[from:]
 }
 
 // Problems are all the faults of a file. As an error it prints them all.

@@ -60,7 +60,7 @@ func (d *Document) invited(number int) (Problem, bool) {
 // brokenLine gives the line that makes the file no YAML: the first one from which on no beginning of the file can be read. The parser
 // itself often names the line where the surrounding mapping began.
 func (d *Document) brokenLine() int {
-	const budget = 32 << 20 // bytes parsed in the search
+	const budget = 3 << 20 // bytes parsed in the search
 	spent := 0
 	valid := func(lines int) bool {
 		text := strings.Join(d.lines[:lines], "\n") + "\n"

@@ -15,6 +15,7 @@ const (
 	MaxSize    = 1 << 20 // bytes
 	maxDepth   = 64      // nested mappings and lists
 	maxEntries = 10000   // of one mapping or list
+	maxMarks   = 250000  // lines, and signs that can begin a value: what the parser's memory grows with
 )
 
 // Document is a parsed file that obeys the rules of strict YAML.
@@ -33,6 +34,9 @@ func Parse(file string, data []byte) (*Document, Problems) {
 	d := &Document{File: file, origins: map[*yaml.Node]string{}, hidden: map[int]bool{}}
 	if len(data) > MaxSize {
 		return nil, Problems{{File: file, Message: "the file is larger than 1 MiB; split it into several plans"}}
+	}
+	if marks(data) > maxMarks {
+		return nil, Problems{{File: file, Message: fmt.Sprintf("the file has more than %d lines, fields and entries; split it into several plans", maxMarks)}}
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors begin files with it
 	d.lines = strings.Split(string(data), "\n")
@@ -53,6 +57,21 @@ func Parse(file string, data []byte) (*Document, Problems) {
 	}
 	d.Root = root
 	return d, nil
+}
+
+// marks counts lines, and signs that can begin a value.
+func marks(data []byte) (n int) {
+	for i, c := range data {
+		switch c {
+		case '\n', ',', '[', '{', '&', '*', '!':
+			n++
+		case ':', '-', '?':
+			if i+1 == len(data) || data[i+1] <= ' ' {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // Problem makes a problem at a node.

@@ -2,16 +2,12 @@ package all_test
 
 import (
 	"bytes"
-	"encoding/json"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
-	"pgregory.net/rapid"
 
 	"plan/engine"
 	"plan/schema"
@@ -138,84 +134,6 @@ func TestWhereExpressionsMayStand(t *testing.T) {
 		err := editor.Validate(document(t, "  steps:\n    - {id: a, "+step+"}\n"))
 		if (err == nil) != valid {
 			t.Errorf("%s: %v", step, err)
-		}
-	}
-}
-
-// TestSchemaAndBinaryAgree makes plans with at most one structural slip: the binary refuses what the published schema refuses, and nothing else.
-func TestSchemaAndBinaryAgree(t *testing.T) {
-	lang, editor := language(t), published(t)
-	rapid.Check(t, func(t *rapid.T) {
-		plan := randomPlan(t)
-		if rapid.Bool().Draw(t, "slip") {
-			slip(t, plan)
-		}
-		data, err := json.Marshal(plan) // which is YAML too
-		if err != nil {
-			t.Fatal(err)
-		}
-		doc, problems := schema.Parse("p", data)
-		if len(problems) > 0 {
-			t.Fatal(problems)
-		}
-		refused := editor.Validate(schema.Value(doc.Root))
-		_, err = lang.Load(engine.Source{File: "p", Data: data}, engine.LoadOptions{})
-		if (err != nil) != (refused != nil) {
-			t.Fatalf("the binary says %v, the schema %v, of\n%s", err, refused, data)
-		}
-	})
-}
-
-type object = map[string]any
-
-func randomPlan(t *rapid.T) object {
-	steps := []any{}
-	for i := range rapid.IntRange(1, 4).Draw(t, "steps") {
-		step := object{"id": "s" + string(rune('a'+i)), "uses": "list-pvs"}
-		switch rapid.IntRange(0, 3).Draw(t, "kind") {
-		case 0:
-			step["uses"], step["with"] = "prune", object{"artefact": rapid.SampledFrom([]string{"pvs", "nodes"}).Draw(t, "artefact"),
-				"keep": object{rapid.SampledFrom([]string{"last", "daily", "monthly"}).Draw(t, "rule"): rapid.IntRange(1, 50).Draw(t, "n")}}
-		case 1:
-			step["uses"], step["with"] = "notify", object{"url": object{"from": object{"env": "URL"}}, "status": "s"}
-		case 2:
-			step["uses"], step["with"] = "backup-pvs", object{"include": []any{"longhorn"}, "minAge": "1d", "prefix": "p/", "maxDelete": "${{ 5 }}"}
-		}
-		if rapid.Bool().Draw(t, "more") {
-			step["timeout"], step["retry"], step["needs"], step["name"] = "5m", object{"attempts": 2, "when": []any{"timeout"}}, []any{}, "a name"
-		}
-		steps = append(steps, step)
-	}
-	spec := object{"steps": steps, "maxParallel": 4, "stores": object{"main": object{"dir": object{"path": "./b"}}}, "cluster": object{"name": "home"},
-		"params": object{"keep": object{"type": "integer", "default": 3}}, "defaults": object{"retry": object{"attempts": 1}}}
-	return object{"apiVersion": "plan/v1", "kind": "Plan", "metadata": object{"name": "x"}, "spec": spec}
-}
-
-// slip changes one place at random: a field too many, one too few, or a value of another kind. What is left may still be sound.
-func slip(t *rapid.T, v any) {
-	switch v := v.(type) {
-	case object:
-		if len(v) == 0 {
-			return
-		}
-		key := rapid.SampledFrom(slices.Sorted(maps.Keys(v))).Draw(t, "field")
-		switch below, _ := json.Marshal(v[key]); rapid.IntRange(0, 3).Draw(t, "slip") {
-		case 0:
-			v["zzz"] = "z"
-		case 1:
-			delete(v, key)
-		case 2:
-			v[key] = rapid.SampledFrom([]any{nil, 0, -1, "", "X y!", true, []any{}, []any{"q", "q"}, object{}, 1.5, "5x"}).Draw(t, "value")
-		default:
-			if below[0] == '{' || below[0] == '[' {
-				slip(t, v[key])
-			} else {
-				v[key+"x"] = v[key]
-			}
-		}
-	case []any:
-		if len(v) > 0 {
-			slip(t, v[rapid.IntRange(0, len(v)-1).Draw(t, "entry")])
 		}
 	}
 }

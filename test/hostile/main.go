@@ -1,4 +1,5 @@
-// Command hostile measures how `plan validate` refuses hostile files: time and peak memory of a process for each, medians of five runs.
+// Command hostile measures how `plan validate` refuses hostile files: time (the smaller of wall clock and CPU) and peak memory of a
+// process for each, medians of five runs.
 //
 //	hostile PLAN DIR
 //
@@ -105,6 +106,10 @@ func once(plan, file string) (time.Duration, int64, error) {
 	start := time.Now()
 	err := cmd.Run()
 	wall := time.Since(start)
+	if cmd.ProcessState == nil {
+		return 0, 0, fmt.Errorf("run %s: %w", plan, err)
+	}
+	wall = min(wall, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime()) // what others had of the machine is not plan's
 	var ended *exec.ExitError
 	if !errors.As(err, &ended) || ended.ExitCode() != refused {
 		return 0, 0, fmt.Errorf("%s was not refused with exit code %d: %w", file, refused, errors.Join(err, errors.New(cmd.ProcessState.String())))
