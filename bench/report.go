@@ -57,10 +57,11 @@ func (r *row) print(s *strings.Builder) {
 			float64(e.wall)/float64(base.wall), float64(e.cpu)/float64(base.cpu), float64(e.rss)/float64(base.rss),
 			seconds(e.wall), seconds(e.cpu), mebibytes(e.rss))
 	}
-	s.WriteString("\n")
+	s.WriteString("\n<!-- not run: `make bench` ran these -->\n```sh\n")
 	for _, e := range r.entries {
-		fmt.Fprintf(s, "    %s\n", e.command)
+		fmt.Fprintln(s, e.command)
 	}
+	s.WriteString("```\n")
 	if len(r.absent) > 0 {
 		fmt.Fprintf(s, "\nNot on the machine that this was written for, so left out: %s.\n", strings.Join(r.absent, ", "))
 	}

@@ -219,9 +219,6 @@ func TestLinksLead(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, found := range link.FindAllStringSubmatch(string(data), -1) {
-			if strings.HasSuffix(found[1], "performance.md") {
-				continue
-			}
 			if _, err := os.Stat(filepath.Join(filepath.Dir(file), filepath.FromSlash(found[1]))); err != nil {
 				t.Errorf("%s has a link that leads nowhere: %v", file, err)
 			}

@@ -65,13 +65,13 @@ func TestPruneIsComplete(t *testing.T) {
 	p := r.program(t, keysOf(r.S3.AccessKey, r.S3.SecretKey)...)
 	file := p.write(t, "plan.yaml", r.planText("{name: home}", fmt.Sprintf(pvsStep, "many")))
 	key := p.must(t, 0, "apply", file, "-o", "json").json(t).step(t, "pvs").text(t, "key")
-	_, meta := r.object(t, key)
+	body, meta := r.object(t, key)
 	g, ctx := errgroup.WithContext(t.Context())
 	g.SetLimit(32)
 	for i := range old {
 		at := time.Date(2023, 1, 1, 2, 0, 0, 0, time.UTC).AddDate(0, 0, i)
 		g.Go(func() error {
-			return r.put(ctx, "many/home/pvs-"+at.Format("20060102-150405")+fmt.Sprintf("-%08x.json.gz", i), []byte("old"), meta)
+			return r.put(ctx, "many/home/pvs-"+at.Format("20060102-150405")+fmt.Sprintf("-%08x.json.gz", i), body, meta)
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -93,7 +93,8 @@ func TestPruneKeepsWhatItCannotReplace(t *testing.T) {
 	key := p.must(t, 0, "apply", file, "-o", "json").json(t).step(t, "pvs").text(t, "key")
 	body, meta := r.object(t, key)
 	newest := "damaged/home/pvs-" + time.Now().UTC().Add(time.Minute).Format("20060102-150405") + "-ffffffff.json.gz"
-	if err := r.put(t.Context(), newest, body[:len(body)/2], meta); err != nil {
+	body[len(body)/2] ^= 1
+	if err := r.put(t.Context(), newest, body, meta); err != nil {
 		t.Fatal(err)
 	}
 	before := r.world(t)
