@@ -144,9 +144,7 @@ func (f folder) spawn(c component, outlive bool) (<-chan error, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
-	p, err := readProcess(cmd.Process.Pid)
+	p, err := readProcess(cmd.Process.Pid) // before Wait: even one that has ended already is still in /proc
 	if err == nil {
 		err = writeJSON(f.recordFile(c.name), record{
 			PID: cmd.Process.Pid, Start: p.start, Boot: bootID(), Argv: c.argv, Grace: c.grace.String(),
@@ -155,6 +153,8 @@ func (f folder) spawn(c component, outlive bool) (<-chan error, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("record the process: %w", err), cmd.Process.Kill())
 	}
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }()
 	return exited, nil
 }
 
