@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -151,7 +152,7 @@ func runBlock(t *testing.T, env *testscript.Env, name string, b block, want stri
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	if got != orElse(want, "0") {
+	if got != cmp.Or(want, "0") {
 		t.Errorf("%s:%d: it ends with %s:\n%s", name, b.line, got, out)
 	}
 }

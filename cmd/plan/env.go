@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -84,7 +85,7 @@ func printEnvironment(out io.Writer, list []engine.InForce) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "VARIABLE\tFIELD\tVALUE\tFROM")
 	for _, s := range list {
-		fmt.Fprintln(w, s.Variable+"\t"+orElse(s.Field, "every "+s.Every)+"\t"+valueText(s.Value)+"\t"+printable.String(orElse(s.Source, "-")))
+		fmt.Fprintln(w, s.Variable+"\t"+cmp.Or(s.Field, "every "+s.Every)+"\t"+valueText(s.Value)+"\t"+printable.String(cmp.Or(s.Source, "-")))
 	}
 	return w.Flush()
 }

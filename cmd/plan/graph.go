@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -52,7 +53,7 @@ func graphText(out io.Writer, p *engine.Plan) error {
 	}{{"", p.Steps}, {"finally ", p.Finally}} {
 		for i, wave := range waves(section.steps) {
 			for _, s := range wave {
-				after, condition := orElse(strings.Join(s.Needs, ", "), "-"), orElse(printable.String(s.Condition), "-")
+				after, condition := cmp.Or(strings.Join(s.Needs, ", "), "-"), cmp.Or(printable.String(s.Condition), "-")
 				fmt.Fprintf(w, "%s%d\t%s\t%s\t%s\n", section.name, i+1, label(s), after, condition)
 			}
 		}

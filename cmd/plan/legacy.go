@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -158,16 +159,9 @@ func (t *olderTool) accessToken(path []string) {
 	case namespace != "":
 		origin = "EXTERNAL_SECRETS_NAMESPACE"
 	}
-	namespace, name = orElse(namespace, "external-secrets"), orElse(name, "bitwarden-machine-account")
+	namespace, name = cmp.Or(namespace, "external-secrets"), cmp.Or(name, "bitwarden-machine-account")
 	t.add(engine.Override{Path: path, Origin: origin, Shown: "Secret " + namespace + "/" + name + ", key token", Default: true,
 		Value: map[string]any{"from": map[string]any{"kubernetes": map[string]any{"namespace": namespace, "name": name, "key": "token"}}}})
-}
-
-func orElse(s, fallback string) string {
-	if s == "" {
-		return fallback
-	}
-	return s
 }
 
 // stepVariables are the older settings of steps.

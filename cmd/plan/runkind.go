@@ -140,7 +140,7 @@ func singleStep(kind string, with map[string]any, storeURL string, flags kindFla
 		spec["stores"] = map[string]any{"main": store}
 		if prefix != "" {
 			own, _ := with["prefix"].(string)
-			with["prefix"] = strings.TrimSuffix(prefix, "/") + "/" + orElse(own, "")
+			with["prefix"] = strings.TrimSuffix(prefix, "/") + "/" + own
 		}
 	}
 	step := map[string]any{"id": kind, "uses": kind}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,7 +57,7 @@ func (a *app) newSession(l *loaded) (*session, error) {
 	if err := steps.Decode(l.Cluster, &s.cluster); err != nil {
 		return nil, usage(fmt.Errorf("read spec.cluster: %w", err))
 	}
-	s.cluster.Name = orElse(s.cluster.Name, defaultCluster)
+	s.cluster.Name = cmp.Or(s.cluster.Name, defaultCluster)
 	var bitwarden secrets.BitwardenSpec
 	if section, ok := l.Secrets["bitwarden"].(map[string]any); ok {
 		if err := steps.Decode(section, &bitwarden); err != nil {
@@ -253,7 +254,7 @@ func storeError(name string, err error) error {
 	return fmt.Errorf("store %s: %w", name, err)
 }
 
-func (s *session) storeName(name string) string { return orElse(name, "(default)") }
+func (s *session) storeName(name string) string { return cmp.Or(name, "(default)") }
 
 // scope is what all scopes of the run have in common.
 func (s *session) scope() steps.Scope {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -33,7 +34,7 @@ func (c *VersionCmd) Run(a *app) error {
 	if c.Output != "text" {
 		return report.WriteJSON(a.out, info)
 	}
-	_, err := fmt.Fprintf(a.out, "plan %s %s %s %s/%s\n", info.Version, orElse(info.Commit, "unknown"), info.Go, info.OS, info.Arch)
+	_, err := fmt.Fprintf(a.out, "plan %s %s %s %s/%s\n", info.Version, cmp.Or(info.Commit, "unknown"), info.Go, info.OS, info.Arch)
 	return err
 }
 
