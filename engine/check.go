@@ -136,35 +136,103 @@ func (l *loader) checkStep(d *decl, storesKnown bool) {
 	}
 }
 
-// store settles which store a step works on: its own, the default one, the only one.
+// store settles which stores a step works on: in each part of with that has a field for it, the one named there, else the default one, else
+// the only one.
 func (l *loader) store(d *decl, n *yaml.Node, with map[string]any) {
-	if l.lang.validator.TypesAt(d.step.Uses, "store") == nil {
+	sections := l.storeSections(d.step.Uses)
+	if len(sections) == 0 {
 		return
 	}
-	field := schema.Field(n, "store")
-	name, _ := with["store"].(string)
+	d.step.Stores = map[string]string{}
+	fallback, ambiguous := l.plan.DefaultStore, false
 	switch {
-	case field != nil && !d.with.fields["store"].isStatic():
-		l.fail(field, d.path+".with.store", "which store is meant must be known before the run; only params and env may stand here")
-	case field != nil && name == "":
-		if d.with.fields["store"].isKnown(nil) {
-			l.fail(field, d.path+".with.store", "a store has a name")
-		}
-	case name != "":
-		l.knownStore(field, d.path+".with.store", name)
-	case l.plan.DefaultStore != "":
-		name = l.plan.DefaultStore
+	case fallback != "" || len(l.plan.Stores) == 0:
 	case len(l.plan.Stores) == 1:
 		for only := range l.plan.Stores {
-			name = only
+			fallback = only
 		}
-	case len(l.plan.Stores) > 1:
-		l.fail(n, d.path+".with", "the plan has several stores; name one with store, or set spec.defaults.store")
+	default:
+		ambiguous = true
 	}
-	d.step.Store, d.step.UsesStore = name, true
-	if name != "" {
-		with["store"] = name
+	d.step.Store = fallback
+	for _, section := range sections {
+		part := storePart{l, d, n, d.with, with, d.path + ".with", section}
+		if !part.enter() {
+			continue
+		}
+		name := part.name()
+		if name == "" && !part.named() {
+			if ambiguous {
+				l.fail(part.node, part.path, "the plan has several stores; name one with store, or set spec.defaults.store")
+			}
+			name = fallback
+		}
+		if section == "" {
+			d.step.Store = name
+		}
+		if name != "" {
+			d.step.Stores[section] = name
+			part.with["store"] = name
+		}
 	}
+}
+
+// storeSections are the parts of a kind's with that have a field store: "" is with itself.
+func (l *loader) storeSections(kind string) []string {
+	sections, known := l.sections[kind]
+	if !known {
+		for _, path := range l.lang.validator.Named("kind."+kind, "store") {
+			sections = append(sections, strings.TrimSuffix(strings.TrimSuffix(path, "store"), "."))
+		}
+		l.sections[kind] = sections
+	}
+	return sections
+}
+
+// storePart is a part of a step's with that may name a store.
+type storePart struct {
+	l       *loader
+	d       *decl
+	node    *yaml.Node
+	fields  *template
+	with    map[string]any
+	path    string
+	section string
+}
+
+// enter goes to the section; false where the plan does not have it.
+func (p *storePart) enter() bool {
+	if p.section == "" {
+		return true
+	}
+	node, fields := schema.Field(p.node, p.section), p.fields.fields[p.section]
+	with, ok := p.with[p.section].(map[string]any)
+	if node == nil || fields == nil || !ok {
+		return false
+	}
+	p.node, p.fields, p.with, p.path = node, fields, with, p.path+"."+p.section
+	return true
+}
+
+// named tells whether the plan names a store here.
+func (p *storePart) named() bool { return schema.Field(p.node, "store") != nil }
+
+// name is the store that the plan names here, or "".
+func (p *storePart) name() string {
+	field := schema.Field(p.node, "store")
+	name, _ := p.with["store"].(string)
+	switch {
+	case field == nil:
+	case p.fields.fields["store"] == nil || !p.fields.fields["store"].isStatic():
+		p.l.fail(field, p.path+".store", "which store is meant must be known before the run; only params and env may stand here")
+	case name == "":
+		if p.fields.fields["store"].isKnown(nil) {
+			p.l.fail(field, p.path+".store", "a store has a name")
+		}
+	default:
+		p.l.knownStore(field, p.path+".store", name)
+	}
+	return name
 }
 
 // isStatic tells whether params and env alone decide the value.

@@ -110,8 +110,12 @@ func (l *loader) step(d *decl) {
 			return Inputs{}, err
 		}
 		in := Inputs{With: fields.(map[string]any)}
-		if d.step.Store != "" {
-			in.With["store"] = d.step.Store
+		for section, name := range d.step.Stores {
+			if part, ok := in.With[section].(map[string]any); ok {
+				part["store"] = name
+			} else if section == "" {
+				in.With["store"] = name
+			}
 		}
 		if in.Timeout, err = timeout(v); err != nil {
 			return Inputs{}, err

@@ -67,13 +67,13 @@ func TestStores(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := load(t, tc.spec+"  steps: [{id: a, uses: work"+tc.with+"}, {id: q, uses: quiet}]\n", engine.LoadOptions{})
 			in, err := p.Steps[0].Inputs(&engine.Vars{})
-			if err != nil || p.Steps[0].Store != tc.want || !p.Steps[0].UsesStore {
+			if err != nil || p.Steps[0].Store != tc.want || p.Steps[0].Stores == nil {
 				t.Errorf("store %q, %v", p.Steps[0].Store, err)
 			}
 			if got, _ := in.With["store"].(string); got != tc.want {
 				t.Errorf("with.store is %q", got)
 			}
-			if q := p.Steps[1]; q.UsesStore || q.Store != "" {
+			if q := p.Steps[1]; q.Stores != nil || q.Store != "" {
 				t.Error("a kind without store has none")
 			}
 		})

@@ -87,7 +87,8 @@ type loader struct {
 	missing  map[string]bool // params.NAME and env.NAME without a value, tolerated offline; matrixRef outside of an instance
 	decls    []*decl
 	byID     map[string]*decl
-	cyclic   int // how often needs go in a circle
+	sections map[string][]string // storeSections by kind
+	cyclic   int                 // how often needs go in a circle
 	defaults struct {
 		timeout, deadline time.Duration // 0: not given
 		retry             *yaml.Node
@@ -113,7 +114,7 @@ func (lang *Language) load(src Source, o LoadOptions) (*loader, error) {
 	if o.Getenv == nil {
 		o.Getenv = func(string) (string, bool) { return "", false }
 	}
-	l := &loader{lang: lang, opts: o, doc: doc, plan: &Plan{File: src.File, Dir: src.Dir}, byID: map[string]*decl{}, missing: map[string]bool{}, broken: map[string]bool{}}
+	l := &loader{lang: lang, opts: o, doc: doc, plan: &Plan{File: src.File, Dir: src.Dir}, byID: map[string]*decl{}, sections: map[string][]string{}, missing: map[string]bool{}, broken: map[string]bool{}}
 	if err := l.overrides(); err != nil {
 		return nil, err
 	}

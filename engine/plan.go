@@ -46,10 +46,10 @@ type Step struct {
 	Name string // shown to people; may be empty
 	Uses string // the kind
 
-	Condition string // the source of its if, for people
-	Never     bool   // its condition is false whatever happens: parameters alone decide it
-	UsesStore bool   // the kind works on a store
-	Store     string // which; empty when the plan has no stores
+	Condition string            // the source of its if, for people
+	Never     bool              // its condition is false whatever happens: parameters alone decide it
+	Store     string            // the one it works on, or the default one; empty when the plan has no stores
+	Stores    map[string]string // by the part of with that names one; "" is with itself
 
 	Needs           []string // resolved: what runs before; empty means it starts at once
 	ContinueOnError bool

@@ -14,10 +14,12 @@ package steps
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"plan/internal/bitwarden"
 	"plan/internal/kube"
 	"plan/internal/objectstore"
 	"plan/internal/secrets"
@@ -55,6 +57,8 @@ const (
 type Action interface {
 	// Validate finds what the schema cannot see. Fields whose values are known only at run time still have their defaults.
 	Validate() error
+	// Needs tells what is opened, and asked whether it answers, before the first step starts.
+	Needs(Scope) Needs
 	// Permissions lists every Kubernetes API call that Plan and Run may make.
 	Permissions(Scope) []Permission
 	// Render gives the Kubernetes objects that Run would create.
@@ -63,6 +67,18 @@ type Action interface {
 	Plan(context.Context, *Env) ([]Change, error)
 	// Run makes the changes.
 	Run(context.Context, *Env) (Result, error)
+}
+
+// Needs is what an action works with besides the cluster, which its permissions speak of.
+type Needs struct {
+	Places    []Place // each is listed once before the first step
+	Bitwarden bool    // a session of spec.secrets.bitwarden
+}
+
+// Place is a part of a store. Keys that the action reads or writes begin with the prefix.
+type Place struct {
+	Store  string // "" is the step's default
+	Prefix string
 }
 
 // Permission is one kind of API call, as the authorizer sees it.
@@ -80,6 +96,9 @@ type Change struct {
 	Op     Op
 	Target string // "s3://bucket/key", "configmap ns/name", "https://host"
 	Detail string // one line; never a secret value
+
+	// Before and After are the object without and with the change, as JSON, where a reader can use them; never of a Secret.
+	Before, After json.RawMessage
 }
 
 // Op is the kind of a change.
@@ -118,6 +137,11 @@ type Env struct {
 	Kube    *kube.Client                                 // nil when no step of the plan needs a cluster
 	Store   func(name string) (objectstore.Store, error) // "" is the default store
 	Secret  func(secrets.Value) (string, error)          // a literal as it is; what came by from: was read before the first step
+	Hide    func(value string)                           // masks a secret that the action has read itself, from now on and everywhere
+	Dir     string                                       // relative paths are relative to it: the plan file's folder
+
+	// Bitwarden is the client of spec.secrets.bitwarden, one per run; for actions whose Needs say so.
+	Bitwarden func() (*bitwarden.Client, error)
 
 	Run RunState
 	Now func() time.Time

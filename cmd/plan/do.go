@@ -45,10 +45,13 @@ func (s *session) env(run string, started time.Time, call *engine.Call) *steps.E
 			}
 			return store, nil
 		},
-		Secret: s.resolver.Value,
-		Run:    steps.RunState{Outcome: string(call.Run.Outcome), ExitCode: call.Run.ExitCode},
-		Now:    time.Now,
-		Log:    func(format string, args ...any) { call.Log("%s", s.app.masker.Mask(fmt.Sprintf(format, args...))) },
+		Secret:    s.resolver.Value,
+		Bitwarden: s.resolver.Bitwarden,
+		Hide:      func(value string) { s.app.masker.Add(value) },
+		Dir:       s.baseDir,
+		Run:       steps.RunState{Outcome: string(call.Run.Outcome), ExitCode: call.Run.ExitCode},
+		Now:       time.Now,
+		Log:       func(format string, args ...any) { call.Log("%s", s.app.masker.Mask(fmt.Sprintf(format, args...))) },
 		Progress: func(what string, done, total int64, unit string) {
 			call.Progress(engine.Progress{What: what, Done: done, Total: total, Unit: unit})
 		},

@@ -85,15 +85,15 @@ func TestLaterIsNotYet(t *testing.T) {
 }
 
 // The folder of this cluster's backups is what is listed before the first step, as the step itself will do: a key may be allowed no more.
-func TestStorePrefixIsTheClustersFolder(t *testing.T) {
-	want := map[string]string{"backup-pvs": "pv-backups/home/", "backup-nodes": "nodes-backups/home/", "prune": "pv-backups/home/", "notify": "", "list-pvs": ""}
+func TestTheClustersFolderIsListedBeforeTheFirstStep(t *testing.T) {
+	want := map[string]string{"backup-pvs": "pv-backups/home/", "backup-nodes": "nodes-backups/home/", "prune": "pv-backups/home/"}
 	for name, prefix := range want {
 		kind, ok := kindNamed(name)
 		if !ok {
 			t.Fatalf("there is no kind %s", name)
 		}
-		if got := storePrefix(kind.New(), steps.Scope{Cluster: "home"}); got != prefix {
-			t.Errorf("%s lists %q, want %q", name, got, prefix)
+		if got := kind.New().Needs(steps.Scope{Cluster: "home"}).Places; len(got) != 1 || got[0].Prefix != prefix {
+			t.Errorf("%s lists %v, want %q", name, got, prefix)
 		}
 	}
 }

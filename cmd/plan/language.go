@@ -146,11 +146,3 @@ func kindNamed(name any) (steps.Kind, bool) {
 
 // usesStore tells whether a kind works on a store: it then has a field of that name.
 func usesStore(kind steps.Kind) bool { return gjson.GetBytes(kind.Schema, "properties.store").Exists() }
-
-// storePrefix is what all keys begin with that an action reads or writes.
-func storePrefix(action steps.Action, scope steps.Scope) string {
-	if p, ok := action.(interface{ StorePrefix(steps.Scope) string }); ok {
-		return p.StorePrefix(scope)
-	}
-	return ""
-}

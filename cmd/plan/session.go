@@ -72,27 +72,48 @@ func (a *app) newSession(l *loaded) (*session, error) {
 	return s, s.resolver.ReadLoadTime()
 }
 
+// place is a part of a store that a step works on; the store's name is settled.
+type place struct {
+	step *engine.Step
+	steps.Place
+}
+
+// places are those of all steps that may run. Of a matrix the first instance speaks for all.
+func (s *session) places() (list []place) {
+	for _, step := range s.mayRun() {
+		for _, p := range s.needs(step).Places {
+			p.Store = cmp.Or(p.Store, step.Store)
+			list = append(list, place{step, p})
+		}
+	}
+	return list
+}
+
+func (s *session) needs(step *engine.Step) steps.Needs {
+	if len(s.actions[step.ID]) == 0 {
+		return steps.Needs{}
+	}
+	return s.actions[step.ID][0].Needs(s.scope())
+}
+
 // decodeStores reads the stores in use. A plan that names none has ./backups, but never in a pod, where it would be gone with the pod.
 func (s *session) decodeStores() error {
-	for _, step := range s.mayRun() {
-		if !step.UsesStore {
-			continue
-		}
-		section, ok := s.Stores[step.Store].(map[string]any)
+	for _, p := range s.places() {
+		section, ok := s.Stores[p.Store].(map[string]any)
 		if !ok {
 			if os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
-				return usage(fmt.Errorf("step %s needs a store, and the plan has none: add spec.stores with a bucket, its endpoint and its credentials. In a pod there is no default", step.ID))
+				return usage(fmt.Errorf("step %s needs a store, and the plan has none: add spec.stores with a bucket, its endpoint and its credentials. In a pod there is no default", p.step.ID))
 			}
 			section = map[string]any{"dir": map[string]any{"path": "./backups"}}
 		}
 		var spec stores.Spec
 		if err := steps.Decode(section, &spec); err != nil {
-			return usage(fmt.Errorf("read spec.stores.%s: %w", step.Store, err))
+			return usage(fmt.Errorf("read spec.stores.%s: %w", p.Store, err))
 		}
 		if err := spec.Validate(); err != nil {
-			return usage(fmt.Errorf("spec.stores.%s: %w", step.Store, err))
+			return usage(fmt.Errorf("spec.stores.%s: %w", p.Store, err))
 		}
-		s.specs[step.Store] = spec
+		s.specs[p.Store] = spec
 	}
 	return nil
 }
@@ -115,6 +136,9 @@ func (s *session) addSources() {
 		}
 		for _, field := range steps.Sources(all[0]) { // a source reads no matrix, so all instances have the same
 			s.resolver.Add(step.ID+"."+field.Path, field.Source)
+		}
+		if s.needs(step).Bitwarden {
+			s.resolver.NeedBitwarden("step " + step.ID)
 		}
 	}
 	for name, spec := range s.specs {
@@ -173,18 +197,7 @@ func (s *session) needsCluster() bool {
 			return true
 		}
 	}
-	if section, ok := s.Secrets["bitwarden"].(map[string]any); ok {
-		if token, ok := section["accessToken"].(map[string]any); ok && s.usesBitwarden() {
-			if from, ok := token["from"].(map[string]any); ok && from["kubernetes"] != nil {
-				return true
-			}
-		}
-	}
 	return slices.ContainsFunc(s.resolver.Sources(), func(source secrets.Source) bool { return source.Kubernetes != secrets.Kubernetes{} })
-}
-
-func (s *session) usesBitwarden() bool {
-	return slices.ContainsFunc(s.resolver.Sources(), func(source secrets.Source) bool { return source.Bitwarden != secrets.Bitwarden{} })
 }
 
 func (s *session) connect(ctx context.Context) error {
@@ -218,26 +231,22 @@ func (s *session) namespace() string {
 }
 
 // listStores asks each store for one key under every prefix that the plan's steps use, so that a wrong bucket or missing right is found before
-// anything is done. Of a matrix the first instance speaks for all.
+// anything is done.
 func (s *session) listStores(ctx context.Context) error {
-	asked := map[string]bool{}
-	for _, step := range s.mayRun() {
-		if !step.UsesStore || len(s.actions[step.ID]) == 0 {
+	asked := map[steps.Place]bool{}
+	for _, p := range s.places() {
+		if asked[p.Place] {
 			continue
 		}
-		prefix := storePrefix(s.actions[step.ID][0], s.scope())
-		if asked[step.Store+"\n"+prefix] {
-			continue
-		}
-		asked[step.Store+"\n"+prefix] = true
+		asked[p.Place] = true
 		err := bounded(ctx, openTimeout, func(ctx context.Context) error {
-			for _, err := range s.stores[step.Store].List(ctx, prefix, objectstore.ListOptions{PageSize: 1}) {
+			for _, err := range s.stores[p.Store].List(ctx, p.Prefix, objectstore.ListOptions{PageSize: 1}) {
 				return err
 			}
 			return nil
 		})
 		if err != nil {
-			return storeError(s.storeName(step.Store), err)
+			return storeError(s.storeName(p.Store), err)
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-// Package kube reads from one Kubernetes API server. Lists are kept as the server's own JSON and used page by page, so that a
+// Package kube talks to one Kubernetes API server. Lists are kept as the server's own JSON and used page by page, so that a
 // field unknown to any client library survives and memory does not grow with the list.
 package kube
 
@@ -157,7 +157,7 @@ func (c *Client) try(req *http.Request, buf *bytes.Buffer, limit int64) (time.Du
 		return -1, cause(err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
+	if resp.StatusCode/100 != 2 {
 		return retryAfter(resp), statusError(req, resp)
 	}
 	buf.Reset()

@@ -65,6 +65,12 @@ func statusError(req *http.Request, resp *http.Response) error {
 		text, seconds, true)
 }
 
+// refused tells whether the server said no, so that nothing was executed.
+func refused(err error) bool {
+	status, ok := errors.AsType[*apierrors.StatusError](err)
+	return ok && status.ErrStatus.Code < 500
+}
+
 // cause takes off the layer of net/http that repeats the URL.
 func cause(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {

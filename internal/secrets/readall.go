@@ -69,7 +69,8 @@ func (r *Resolver) readOnce(ctx context.Context, c Clients, sources []Source) []
 	wanted := r.unread(sources)
 	ids := slices.DeleteFunc(slices.Clone(wanted), func(s Source) bool { return !inBitwarden(s) })
 	var problems []*Error
-	if len(ids) > 0 && r.client == nil {
+	login := len(ids) > 0 || len(r.users) > 0
+	if login && r.client == nil {
 		if problem := r.addToken(); problem != nil {
 			return []*Error{problem}
 		}
@@ -82,7 +83,7 @@ func (r *Resolver) readOnce(ctx context.Context, c Clients, sources []Source) []
 	}
 	problems = append(problems, r.readKubernetes(ctx, c, wanted)...)
 	problems = append(problems, r.readCommands(ctx, wanted)...)
-	if len(ids) > 0 && r.tokenIsRead() {
+	if login && r.tokenIsRead() {
 		problems = append(problems, r.readBitwarden(ctx, ids)...)
 	}
 	return problems

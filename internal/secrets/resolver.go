@@ -29,6 +29,7 @@ type Resolver struct {
 	fields map[Source][]string // who asks for it
 	values map[Source]string
 	client BitwardenReader // after the first secret of Bitwarden was asked for
+	users  []string        // who works with Bitwarden itself
 }
 
 // NewResolver makes a Resolver that knows no sources.
@@ -57,6 +58,25 @@ func (r *Resolver) add(field string, s Source) {
 	if !slices.Contains(r.fields[s], field) {
 		r.fields[s] = append(r.fields[s], field)
 	}
+}
+
+// NeedBitwarden notes that somebody works with Bitwarden itself, not with a value of it. Its access token is then read, and tried by a
+// login, like a source.
+func (r *Resolver) NeedBitwarden(who string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.users = append(r.users, who)
+}
+
+// Bitwarden is the client that values were read with; for those who said so with NeedBitwarden.
+func (r *Resolver) Bitwarden() (*bitwarden.Client, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	client, ok := r.client.(*bitwarden.Client)
+	if !ok {
+		return nil, errors.New("bitwarden was not logged in to before the first step")
+	}
+	return client, nil
 }
 
 // Sources are all that were added, in that order.
@@ -91,7 +111,7 @@ func (r *Resolver) ReadLoadTime() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var problems []*Error
-	if slices.ContainsFunc(r.order, inBitwarden) {
+	if len(r.users) > 0 || slices.ContainsFunc(r.order, inBitwarden) {
 		problems = appendProblem(problems, r.addToken())
 	}
 	for _, s := range r.order {
@@ -123,9 +143,12 @@ func (r *Resolver) readLoadTime(s Source) *Error {
 func (r *Resolver) addToken() *Error {
 	from := r.o.Bitwarden.AccessToken.From
 	if from == nil {
-		first := r.order[slices.IndexFunc(r.order, inBitwarden)]
-		return &Error{Field: joinFields(r.fields[first]), Source: first.String(), Kind: Missing,
-			Err: errors.New("no access token is given"), Next: "set " + TokenField + ", or BWS_ACCESS_TOKEN where older variables are used"}
+		e := &Error{Field: joinFields(r.users), Source: "bitwarden", Kind: Missing}
+		if i := slices.IndexFunc(r.order, inBitwarden); i >= 0 {
+			e.Field, e.Source = joinFields(r.fields[r.order[i]]), r.order[i].String()
+		}
+		e.Err, e.Next = errors.New("no access token is given"), "set "+TokenField+", or BWS_ACCESS_TOKEN where older variables are used"
+		return e
 	}
 	if err := r.o.Bitwarden.Validate(); err != nil {
 		return &Error{Field: TokenField, Source: from.String(), Kind: Invalid, Err: err}

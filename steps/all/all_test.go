@@ -57,11 +57,11 @@ func TestEverySchemaCompiles(t *testing.T) {
 }
 
 // A store is listed before the first step, so each kind that works on one says where.
-func TestKindsWithAStoreNameTheirPrefix(t *testing.T) {
+func TestKindsWithAStoreNameTheirPlaces(t *testing.T) {
 	for _, k := range all.Kinds() {
-		_, ok := k.New().(interface{ StorePrefix(steps.Scope) string })
-		if has := gjson.GetBytes(k.Schema, "properties.store").Exists(); has != ok {
-			t.Errorf("%s: has the field store: %t, has the method StorePrefix: %t", k.Name, has, ok)
+		needs := len(k.New().Needs(steps.Scope{Cluster: "home"}).Places) > 0
+		if has := gjson.GetBytes(k.Schema, "properties.store").Exists(); has != needs {
+			t.Errorf("%s: has the field store: %t, needs a store: %t", k.Name, has, needs)
 		}
 	}
 }

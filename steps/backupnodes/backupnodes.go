@@ -56,9 +56,9 @@ func (a *Action) Validate() error {
 	return nil
 }
 
-// StorePrefix is the folder of this cluster's backups: what the step lists, and where its keys are.
-func (a *Action) StorePrefix(scope steps.Scope) string {
-	return backup.Folder(a.Prefix, scope.Cluster)
+// Needs is the folder of this cluster's backups: what the step lists, and where its keys are.
+func (a *Action) Needs(scope steps.Scope) steps.Needs {
+	return steps.Needs{Places: []steps.Place{{Store: a.Store, Prefix: backup.Folder(a.Prefix, scope.Cluster)}}}
 }
 
 // Permissions is a list of the nodes, and the namespace whose UID identifies the cluster.

@@ -43,6 +43,9 @@ type Action struct{}
 // Validate has nothing to find.
 func (a *Action) Validate() error { return nil }
 
+// Needs is empty: no store is used.
+func (a *Action) Needs(steps.Scope) steps.Needs { return steps.Needs{} }
+
 // Permissions is a list of the PersistentVolumes.
 func (a *Action) Permissions(steps.Scope) []steps.Permission {
 	return []steps.Permission{{Verb: "list", Resource: "persistentvolumes"}}

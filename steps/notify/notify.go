@@ -71,6 +71,9 @@ func (a *Action) Validate() error {
 	return nil
 }
 
+// Needs is empty: no store is used.
+func (a *Action) Needs(steps.Scope) steps.Needs { return steps.Needs{} }
+
 // Permissions has nothing: the cluster is not asked.
 func (a *Action) Permissions(steps.Scope) []steps.Permission { return nil }
 

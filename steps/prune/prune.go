@@ -62,9 +62,9 @@ func (a *Action) prefix() string {
 	return "pv-backups/"
 }
 
-// StorePrefix is the folder of this cluster's backups: what the step lists, and where its keys are.
-func (a *Action) StorePrefix(scope steps.Scope) string {
-	return backup.Folder(a.prefix(), scope.Cluster)
+// Needs is the folder of this cluster's backups: what the step lists, and where its keys are.
+func (a *Action) Needs(scope steps.Scope) steps.Needs {
+	return steps.Needs{Places: []steps.Place{{Store: a.Store, Prefix: backup.Folder(a.prefix(), scope.Cluster)}}}
 }
 
 // Permissions has what the cluster's UID takes: only backups with that UID are this cluster's.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,12 +61,13 @@ func (c conformance) runDoesWhatPlanSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := w.Store.Keys()
+	before, objects := w.Store.Keys(), w.Kube.Objects()
 	a := c.action(t, w)
 	result, err := a.Run(t.Context(), w.Env)
 	if err != nil {
 		t.Fatal(err)
 	}
+	checkObjectsAnnounced(t, changes, objects, w.Kube.Objects())
 	for op, keys := range map[steps.Op][]string{steps.Create: without(w.Store.Keys(), before), steps.Delete: without(before, w.Store.Keys())} {
 		for _, key := range keys {
 			if !announced(changes, op, key) {
@@ -75,6 +77,26 @@ func (c conformance) runDoesWhatPlanSays(t *testing.T) {
 	}
 	checkPermitted(t, w, a)
 	checkOutputs(t, c.kind, result)
+}
+
+// checkObjectsAnnounced wants each object of the cluster that is new or different to be in a change, by its name.
+func checkObjectsAnnounced(t *testing.T, changes []steps.Change, before, after map[string]string) {
+	t.Helper()
+	for path, object := range after {
+		ops := []steps.Op{steps.Update, steps.Replace}
+		if _, was := before[path]; !was {
+			ops = []steps.Op{steps.Create}
+		}
+		name := path[strings.LastIndexByte(path, '/')+1:]
+		if before[path] != object && !slices.ContainsFunc(ops, func(op steps.Op) bool { return announced(changes, op, name) }) {
+			t.Errorf("Run did %v %s, Plan did not say so", ops, path)
+		}
+	}
+	for path := range before {
+		if _, still := after[path]; !still && !announced(changes, steps.Delete, path[strings.LastIndexByte(path, '/')+1:]) {
+			t.Errorf("Run deleted %s, Plan did not say so", path)
+		}
+	}
 }
 
 func announced(changes []steps.Change, op steps.Op, key string) bool {
@@ -147,13 +169,13 @@ func (c conformance) runTwice(t *testing.T) {
 		t.Fatalf("the second time: %v", err)
 	}
 	if diff := cmp.Diff(once, contents(t, w)); diff != "" {
-		t.Errorf("the second Run changed the store (-once +twice):\n%s", diff)
+		t.Errorf("the second Run changed something (-once +twice):\n%s", diff)
 	}
 }
 
 func contents(t *testing.T, w *World) map[string]string {
 	t.Helper()
-	all := map[string]string{}
+	all := w.Kube.Objects()
 	for _, key := range w.Store.Keys() {
 		all[key] = w.Store.Describe(key)
 	}
@@ -180,7 +202,7 @@ func (c conformance) cancelled(t *testing.T) {
 		t.Fatal("Run does not end when its context is done")
 	}
 	if diff := cmp.Diff(before, contents(t, w)); diff != "" {
-		t.Errorf("a cancelled Run changed the store:\n%s", diff)
+		t.Errorf("a cancelled Run changed something:\n%s", diff)
 	}
 }
 

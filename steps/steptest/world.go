@@ -2,6 +2,7 @@ package steptest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,8 +32,9 @@ type World struct {
 	// Canaries are words that may appear nowhere. Canary is one of them; parts of Secrets' values may be added.
 	Canaries []string
 
-	mu   sync.Mutex
-	said []string
+	mu     sync.Mutex
+	said   []string
+	hidden []string
 }
 
 // NewWorld is an empty store beside an empty cluster named k3s, whose UID is kubetest.UID.
@@ -44,6 +46,8 @@ func NewWorld(t *testing.T) *World {
 		Kube:     w.Kube.Client(t),
 		Store:    func(string) (objectstore.Store, error) { return w.Store, nil },
 		Secret:   w.secret,
+		Hide:     w.hide,
+		Dir:      t.TempDir(),
 		Run:      steps.RunState{Outcome: "succeeded"},
 		Now:      func() time.Time { return Started },
 		Log:      func(format string, args ...any) { w.say(fmt.Sprintf(format, args...)) },
@@ -60,6 +64,20 @@ func (w *World) secret(v secrets.Value) (string, error) {
 		return value, nil
 	}
 	return Canary, nil
+}
+
+// hide takes what an action has read itself and wants masked.
+func (w *World) hide(value string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hidden = append(w.hidden, value)
+}
+
+// Hidden is what the action wants masked.
+func (w *World) Hidden() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.hidden)
 }
 
 func (w *World) say(line string) {

@@ -7,9 +7,8 @@ import (
 	"errors"
 	"fmt"
 
-	"k8s.io/apimachinery/pkg/runtime"
-
 	"plan/internal/checks"
+	"plan/internal/checks/verify"
 	"plan/internal/kube"
 	"plan/steps"
 )
@@ -36,6 +35,7 @@ func Kind() steps.Kind {
 
 // Action is the step's with.
 type Action struct {
+	verify.Reads
 	Resource  string    `yaml:"resource"`
 	Namespace string    `yaml:"namespace"`
 	Selector  string    `yaml:"selector"`
@@ -51,6 +51,9 @@ func (a *Action) Validate() error {
 	return err
 }
 
+// Needs is empty: no store is used.
+func (a *Action) Needs(steps.Scope) steps.Needs { return steps.Needs{} }
+
 // Permissions is a list of the resource.
 func (a *Action) Permissions(steps.Scope) []steps.Permission {
 	r, err := parseResource(a.Resource)
@@ -59,12 +62,6 @@ func (a *Action) Permissions(steps.Scope) []steps.Permission {
 	}
 	return []steps.Permission{{Verb: "list", Group: r.Group, Resource: r.Resource, Namespace: a.Namespace}}
 }
-
-// Render gives nothing: no object is made.
-func (a *Action) Render(steps.Scope) ([]runtime.Object, error) { return nil, nil }
-
-// Plan gives nothing: a check changes nothing.
-func (a *Action) Plan(context.Context, *steps.Env) ([]steps.Change, error) { return nil, nil }
 
 // Run lists the objects and judges them.
 func (a *Action) Run(ctx context.Context, env *steps.Env) (steps.Result, error) {
@@ -75,20 +72,15 @@ func (a *Action) Run(ctx context.Context, env *steps.Env) (steps.Result, error) 
 	if err != nil {
 		return steps.Result{}, err
 	}
-	outputs := map[string]any{}
-	var report checks.Report
+	o := verify.NewOutcome()
 	limit := checks.Limit{Now: env.Now(), MaxAge: a.MaxAge.Duration()}
 	if found, objects, err := survey(ctx, env, want, limit); err != nil {
-		report.Add(want.broken(err)) // a part of a list says nothing
+		o.Add(want.broken(err)) // a part of a list says nothing
 	} else {
-		report.Add(found...)
-		outputs["objects"] = objects
+		o.Add(found...)
+		o.Outputs["objects"] = objects
 	}
-	for _, line := range report.Lines() {
-		env.Log("%s", line)
-	}
-	outputs["findings"] = report.Outputs()
-	return steps.Result{Outputs: outputs, Verdict: steps.Verdict(report.Verdict()), Reason: report.Reason()}, report.Err()
+	return o.Result(env)
 }
 
 // judge is what becomes of the objects of a list: one after the other, then the end.

@@ -9,10 +9,9 @@ import (
 	"regexp"
 	"time"
 
-	"k8s.io/apimachinery/pkg/runtime"
-
 	"plan/internal/backup"
 	"plan/internal/checks"
+	"plan/internal/checks/verify"
 	"plan/steps"
 )
 
@@ -40,6 +39,7 @@ func Kind() steps.Kind {
 
 // Action is the step's with.
 type Action struct {
+	verify.Reads
 	Store   string    `yaml:"store"`
 	Prefix  string    `yaml:"prefix"`
 	MaxAge  steps.Dur `yaml:"maxAge"`
@@ -86,20 +86,14 @@ func whole(pattern string) (*regexp.Regexp, error) {
 	return regexp.Compile(`^(?:` + pattern + `)$`)
 }
 
-// StorePrefix is what the step lists.
-func (a *Action) StorePrefix(steps.Scope) string {
+// Needs is what the step lists.
+func (a *Action) Needs(steps.Scope) steps.Needs {
 	folder, _ := backup.CleanPrefix(a.Prefix) // Validate has refused a bad one
-	return folder
+	return steps.Needs{Places: []steps.Place{{Store: a.Store, Prefix: folder}}}
 }
 
 // Permissions is empty: no cluster is asked.
 func (a *Action) Permissions(steps.Scope) []steps.Permission { return nil }
-
-// Render gives nothing: no object is made.
-func (a *Action) Render(steps.Scope) ([]runtime.Object, error) { return nil, nil }
-
-// Plan gives nothing: a check changes nothing.
-func (a *Action) Plan(context.Context, *steps.Env) ([]steps.Change, error) { return nil, nil }
 
 // Run lists everything under the prefix and judges the newest object.
 func (a *Action) Run(ctx context.Context, env *steps.Env) (steps.Result, error) {
@@ -112,20 +106,15 @@ func (a *Action) Run(ctx context.Context, env *steps.Env) (steps.Result, error) 
 		return steps.Result{}, err
 	}
 	now := env.Now()
-	outputs := map[string]any{}
-	var report checks.Report
+	o := verify.NewOutcome()
 	if seen, err := survey(ctx, store, want, now, env.Progress); err != nil {
-		report.Add(checks.Broken(want.folder, err)) // a part of a listing says nothing
+		o.Add(checks.Broken(want.folder, err)) // a part of a listing says nothing
 	} else {
-		report.Add(want.judge(seen, checks.Limit{Now: now, MaxAge: a.MaxAge.Duration()})...)
-		outputs["objects"] = seen.objects
+		o.Add(want.judge(seen, checks.Limit{Now: now, MaxAge: a.MaxAge.Duration()})...)
+		o.Outputs["objects"] = seen.objects
 		if seen.newest.Key != "" {
-			outputs["newest"], outputs["age"] = seen.newest.Key, checks.Age(now, seen.newest.LastModified).Truncate(time.Second)
+			o.Outputs["newest"], o.Outputs["age"] = seen.newest.Key, checks.Age(now, seen.newest.LastModified).Truncate(time.Second)
 		}
 	}
-	for _, line := range report.Lines() {
-		env.Log("%s", line)
-	}
-	outputs["findings"] = report.Outputs()
-	return steps.Result{Outputs: outputs, Verdict: steps.Verdict(report.Verdict()), Reason: report.Reason()}, report.Err()
+	return o.Result(env)
 }

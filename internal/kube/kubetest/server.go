@@ -30,7 +30,7 @@ const (
 // Request is one request that came in.
 type Request struct{ Method, Path, Query string }
 
-// Server answers reads of the resources it knows; it knows those that Kubernetes has built in and that backups need, each empty
+// Server answers reads and writes of the resources it knows; it knows those that Kubernetes has built in and that backups need, each empty
 // but for the namespace kube-system. Other resources are served once something was added, as after the installation of a CRD.
 type Server struct {
 	http *httptest.Server
@@ -41,6 +41,10 @@ type Server struct {
 	snapshots map[string][]string
 	faults    []*Fault
 	requests  []Request
+
+	// React may be nil. It is what admission and controllers do: it may change an object (by its kind) before it is stored or, with an
+	// error, refuse it.
+	React func(verb, kind string, object map[string]any) error
 }
 
 // list is one resource.
@@ -93,6 +97,28 @@ func (s *Server) Client(t testing.TB) *kube.Client {
 	return c
 }
 
+// Objects are all objects, by the path of each.
+func (s *Server) Objects() map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := map[string]string{}
+	for path, l := range s.lists {
+		for _, item := range l.items {
+			all[one(path, metadata(item))] = item
+		}
+	}
+	return all
+}
+
+// one is the path of one object of a list over all namespaces.
+func one(list string, m meta) string {
+	if m.Namespace != "" {
+		i := strings.LastIndexByte(list, '/')
+		list = list[:i] + "/namespaces/" + m.Namespace + list[i:]
+	}
+	return list + "/" + m.Name
+}
+
 // Requests is what came in so far.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
@@ -109,10 +135,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case f != nil && f.Status != 0:
 		f.answer(w)
-	case r.Method != http.MethodGet:
-		status(w, http.StatusMethodNotAllowed, "MethodNotAllowed", "the test server only reads")
 	default:
-		code, body := s.read(r)
+		code, body := s.serve(r)
 		if f != nil && f.Cut > 0 && f.Cut < len(body) {
 			cut(w, body[:f.Cut], len(body), f.Honest)
 			return
@@ -121,6 +145,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(code)
 		_, _ = w.Write([]byte(body))
 	}
+}
+
+// serve reads or writes. A write that meets a fault with Cut is executed.
+func (s *Server) serve(r *http.Request) (int, string) {
+	if r.Method == http.MethodGet {
+		return s.read(r)
+	}
+	return s.write(r)
 }
 
 // read answers a read.

@@ -1,0 +1,100 @@
+package kube_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/tidwall/gjson"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"plan/internal/kube"
+	"plan/internal/kube/kubetest"
+)
+
+var secretsOfNS = kube.Resource{Version: "v1", Resource: "secrets", Namespace: "ns"}
+
+const secretA = `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a","namespace":"ns"},"data":{"k":"djE="}}`
+
+func TestWritesAreWhatTheServerStored(t *testing.T) {
+	s := kubetest.New(t)
+	c := s.Client(t)
+	made, err := c.Create(t.Context(), secretsOfNS, "a", []byte(secretA), kube.WriteOptions{})
+	if err != nil || gjson.GetBytes(made, "metadata.uid").String() == "" {
+		t.Fatalf("%s, %v", made, err)
+	}
+	if _, err := c.Create(t.Context(), secretsOfNS, "a", []byte(secretA), kube.WriteOptions{}); !apierrors.IsAlreadyExists(err) || errors.Is(err, kube.ErrUnanswered) {
+		t.Errorf("second create: %v", err)
+	}
+	patched, err := c.Patch(t.Context(), secretsOfNS, "a", []byte(`{"data":{"k":null,"l":"djI="}}`), kube.WriteOptions{})
+	if err != nil || gjson.GetBytes(patched, "data").Raw != `{"l":"djI="}` {
+		t.Errorf("patch: %s, %v", patched, err)
+	}
+	if _, err := c.Update(t.Context(), secretsOfNS, "a", made, kube.WriteOptions{}); !apierrors.IsConflict(err) {
+		t.Errorf("update of an old version: %v", err)
+	}
+	if updated, err := c.Update(t.Context(), secretsOfNS, "a", patched, kube.WriteOptions{}); err != nil || gjson.GetBytes(updated, "data.l").String() != "djI=" {
+		t.Errorf("update: %s, %v", updated, err)
+	}
+	got, err := c.Get(t.Context(), secretsOfNS, "a")
+	if err != nil || gjson.GetBytes(got, "data.l").String() != "djI=" {
+		t.Errorf("get: %s, %v", got, err)
+	}
+	if _, err := c.Get(t.Context(), secretsOfNS, "b"); !apierrors.IsNotFound(err) {
+		t.Errorf("get of what is not there: %v", err)
+	}
+}
+
+func TestDryRunStoresNothing(t *testing.T) {
+	s := kubetest.New(t)
+	before := fmt.Sprint(s.Objects())
+	if _, err := s.Client(t).Create(t.Context(), secretsOfNS, "a", []byte(secretA), kube.WriteOptions{DryRun: true}); err != nil {
+		t.Fatal(err)
+	}
+	if after := fmt.Sprint(s.Objects()); after != before {
+		t.Errorf("it has %s", after)
+	}
+}
+
+// A write whose answer is missing may have been executed; a refusal was not.
+func TestWhichWritesMayHaveBeenExecuted(t *testing.T) {
+	cases := map[string]struct {
+		fault      kubetest.Fault
+		unanswered bool
+		executed   bool
+	}{
+		"answer cut":        {kubetest.Fault{Cut: 10}, true, true},
+		"answer cut, whole": {kubetest.Fault{Cut: 10, Honest: true}, true, true},
+		"forbidden":         {kubetest.Fault{Status: http.StatusForbidden}, false, false},
+		"server error":      {kubetest.Fault{Status: http.StatusInternalServerError}, true, false},
+		"gateway":           {kubetest.Fault{Status: http.StatusGatewayTimeout, Plain: true}, true, false},
+		"busy, then done":   {kubetest.Fault{Status: http.StatusTooManyRequests, RetryAfter: "0", Kth: 1}, false, true},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := kubetest.New(t)
+			s.Fail(tc.fault)
+			_, err := s.Client(t).Create(t.Context(), secretsOfNS, "a", []byte(secretA), kube.WriteOptions{})
+			if errors.Is(err, kube.ErrUnanswered) != tc.unanswered {
+				t.Errorf("error %v", err)
+			}
+			if err != nil && (!strings.Contains(err.Error(), "create secrets ns/a") || strings.Contains(err.Error(), "djE=")) {
+				t.Errorf("error %v", err)
+			}
+			if _, there := s.Objects()["/api/v1/namespaces/ns/secrets/a"]; there != tc.executed {
+				t.Errorf("executed: %t", there)
+			}
+			if posts := len(s.Requests()); posts > 1 && name != "busy, then done" {
+				t.Errorf("it was sent %d times", posts)
+			}
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := kubetest.New(t).Client(t).Create(ctx, secretsOfNS, "a", []byte(secretA), kube.WriteOptions{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
