@@ -28,12 +28,23 @@ func (w *walker) expand(s *stepState) {
 		all[i].result = StepResult{ID: s.result.ID, Instance: instance.Key, Uses: s.result.Uses, Final: s.result.Final, Outcome: Waiting}
 		s.instances[i] = &all[i]
 	}
-	first := s.left
+	var wanted, recalled []*stepState
+	for _, instance := range s.instances {
+		if w.recall(instance) {
+			recalled = append(recalled, instance)
+		} else {
+			wanted = append(wanted, instance)
+		}
+	}
+	first := len(wanted)
 	if m.MaxParallel > 0 {
 		first = min(first, m.MaxParallel)
 	}
-	w.ready = append(w.ready, s.instances[:first]...)
-	s.held = s.instances[first:]
+	w.ready = append(w.ready, wanted[:first]...)
+	s.held, s.recorded = wanted[first:], len(wanted) == 0 && recalled[0].recorded
+	for _, instance := range recalled {
+		w.finish(instance)
+	}
 }
 
 // leaves are the states that can be under way: steps, and instances in the place of steps that have them.
@@ -67,7 +78,7 @@ func (w *walker) instanceOver(s *stepState) {
 		whole.culprit = s
 		w.hasty = append(w.hasty, whole)
 	}
-	if len(whole.held) > 0 {
+	if len(whole.held) > 0 && !s.result.Recorded { // a recalled one held no place
 		w.ready = append(w.ready, whole.held[0])
 		whole.held = whole.held[1:]
 	}

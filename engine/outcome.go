@@ -70,6 +70,8 @@ func (t *outcomeTally) merge(o outcomeTally) {
 // runOutcome names what became of the run so far.
 func (t *outcomeTally) runOutcome(r *runState) RunOutcome {
 	switch {
+	case r.handedOn():
+		return RunSuspended
 	case r.signal != 0:
 		return RunCancelled
 	case r.timedOut:
@@ -85,8 +87,10 @@ func (t *outcomeTally) runOutcome(r *runState) RunOutcome {
 // exitCode is the process's: interrupted comes before all else, then the first that holds of 5, 124, 1, 3, 4.
 func (t *outcomeTally) exitCode(r *runState) int {
 	switch {
-	case r.signal == SignalTerminate:
+	case r.signal == SignalTerminate, r.signal == SignalSuspend:
 		return ExitTerminated
+	case r.signal == SignalBereft:
+		return ExitLost
 	case r.signal != 0:
 		return ExitInterrupted
 	case t.lost > 0:

@@ -174,10 +174,10 @@ func (j *judgement) blame(end attemptEnd) {
 // nextDelay tells whether another attempt follows the one judged, and after how long. When only the deadline forbids it, the
 // judgement's reason says so.
 func (s *stepState) nextDelay(j *judgement, jitter func(time.Duration) time.Duration) (time.Duration, bool) {
-	if s.result.Attempts >= s.step.Retry.Attempts || !s.step.Retry.wants(j) {
+	if s.result.Attempts-s.before >= s.step.Retry.Attempts || !s.step.Retry.wants(j) {
 		return 0, false
 	}
-	delay := s.step.Retry.delayAfter(s.result.Attempts, j.retryAfter, jitter)
+	delay := s.step.Retry.delayAfter(s.result.Attempts-s.before, j.retryAfter, jitter)
 	if !s.deadline.IsZero() && !time.Now().Add(delay).Before(s.deadline) {
 		j.reason += fmt.Sprintf(" (no further attempt: the next would begin in %s, after the step's deadline)", shortDuration(delay.Round(time.Millisecond)))
 		return 0, false

@@ -42,7 +42,8 @@ const (
 	RunFailed    RunOutcome = "failed"
 	RunCancelled RunOutcome = "cancelled"
 	RunTimedOut  RunOutcome = "timedOut"
-	RunSkipped   RunOutcome = "skipped" // another run held the lock
+	RunSkipped   RunOutcome = "skipped"   // another run held the lock
+	RunSuspended RunOutcome = "suspended" // another process goes on with it
 )
 
 // Result is what one attempt brought.
@@ -109,6 +110,8 @@ type StepResult struct {
 
 	// OwnIf is set when the step was skipped because its own condition was false, which is no fault.
 	OwnIf bool
+
+	Recorded bool // from an earlier invocation of the run, or, of a step that is left out, from another run
 
 	Attempts int       // of a step as a whole: of all its instances together
 	Started  time.Time // zero when it never started

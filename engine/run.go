@@ -15,6 +15,8 @@ type Signal int
 const (
 	SignalInterrupt Signal = iota + 1 // SIGINT, or a request to cancel
 	SignalTerminate                   // SIGTERM
+	SignalSuspend                     // SIGTERM to one of several processes that carry a run on: another goes on
+	SignalBereft                      // the lock was lost: nobody may go on here
 )
 
 // Options are what a run needs beside its plan.
@@ -30,6 +32,15 @@ type Options struct {
 	// Journal gets every start and end before it takes effect; nil is allowed. The caller has already written the run's
 	// first record and closes the journal.
 	Journal Journal
+
+	// History is what earlier invocations came to, whose journal this one goes on with; nil for the first. What is done is not run again.
+	// Of all else the attempts count on, and the retries begin anew; one that was begun and did not end is made again under its number.
+	History *History
+	// LeaveOut has the steps that do not run, with the reason for people. They count as done where History has a result, else as
+	// skipped by their own condition.
+	LeaveOut map[string]string
+	// Since is when the budget of steps began; zero is now.
+	Since time.Time
 
 	Strict bool // ignored work exits 1
 
@@ -72,7 +83,11 @@ func Run(ctx context.Context, p *Plan, o Options) RunResult {
 	main := newWalker(r, p.Steps, nil)
 	main.walk(own)
 	finally := newWalker(r, p.Finally, main)
-	finally.walk(own)
+	if r.handedOn() {
+		finally.abandon()
+	} else {
+		finally.walk(own)
+	}
 	return r.end(own, main, finally)
 }
 
@@ -89,6 +104,9 @@ type runState struct {
 	timedOut   bool            // the budget of steps ran out
 	journalErr error
 }
+
+// handedOn tells whether the run goes on elsewhere: what was cut off here is not an end.
+func (r *runState) handedOn() bool { return r.signal == SignalSuspend || r.signal == SignalBereft }
 
 func (o Options) withDefaults() Options {
 	if o.Started.IsZero() {
@@ -125,7 +143,11 @@ func (r *runState) end(ctx context.Context, main, finally *walker) RunResult {
 	}
 	res.Outcome, res.ExitCode = all.runOutcome(r), all.exitCode(r)
 	if r.opts.Journal != nil && r.journalErr == nil {
-		r.append(ctx, []Record{RunFinishedRecord{Outcome: res.Outcome, ExitCode: res.ExitCode}})
+		last := Record(RunFinishedRecord{Outcome: res.Outcome, ExitCode: res.ExitCode})
+		if r.handedOn() {
+			last = SuspendedRecord{Reason: main.stopReason()}
+		}
+		r.append(ctx, []Record{last})
 		res.Outcome, res.ExitCode = all.runOutcome(r), all.exitCode(r)
 	}
 	res.Err = r.journalErr

@@ -34,6 +34,8 @@ type stepState struct {
 	busy     bool        // holds one of maxParallel's places
 	live     bool        // an attempt is running
 	done     bool        // terminal
+	recorded bool        // its result stands in a journal already
+	before   int         // attempts of earlier invocations
 	result   StepResult
 }
 
@@ -81,6 +83,9 @@ func (s *stepState) unmetNeeds() []string {
 
 // decide settles whether a step runs, now that all its needs are terminal.
 func (w *walker) decide(s *stepState) {
+	if w.remembered(s) {
+		return
+	}
 	v := w.vars(s)
 	run := v.Success || w.main != nil
 	if s.step.If != nil {
@@ -165,6 +170,11 @@ func (w *walker) start(s *stepState) {
 	}
 	s.busy = true
 	w.busy++
+	known := w.run.opts.known(&s.result)
+	if s.before = known.attempts; known.open {
+		s.before--
+	}
+	s.result.Attempts = s.before
 	w.attempt(s)
 }
 
@@ -177,14 +187,14 @@ func (w *walker) attempt(s *stepState) {
 		w.records = append(w.records, attemptStartedRecord(&s.result))
 	}
 	w.events = append(w.events, StepStarted{
-		Stamp{time.Now()}, s.step.ID, s.result.Instance, s.result.Attempts, max(s.step.Retry.Attempts, 1),
+		Stamp{time.Now()}, s.step.ID, s.result.Instance, s.result.Attempts, s.before + max(s.step.Retry.Attempts, 1),
 	})
 	w.launches = append(w.launches, s)
 }
 
 // unbegin takes back an attempt that could not be recorded and so was not made.
 func (s *stepState) unbegin() {
-	if s.result.Attempts--; s.result.Attempts == 0 {
+	if s.result.Attempts--; s.result.Attempts == s.before {
 		s.result.Started = time.Time{}
 	}
 }
@@ -200,14 +210,16 @@ func (w *walker) finish(s *stepState) {
 		w.busy--
 	}
 	s.done = true
-	r.Finished = time.Now()
+	if !r.Recorded {
+		r.Finished = time.Now()
+	}
 	if s.instances == nil { // else they are counted
 		w.tally.add(r)
 	}
-	if w.run.opts.Journal != nil {
+	if w.run.opts.Journal != nil && !s.recorded && !w.cutOff(r.Outcome) {
 		w.records = append(w.records, stepFinishedRecord(r))
 	}
-	w.events = append(w.events, StepFinished{Stamp{r.Finished}, *r})
+	w.events = append(w.events, StepFinished{Stamp{time.Now()}, *r})
 	if w.main == nil && w.run.plan.FailFast && w.culprit == nil && r.bad() {
 		w.culprit = s
 	}

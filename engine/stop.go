@@ -31,16 +31,33 @@ func (w *walker) parentEnded() {
 
 // interrupted stops steps. finally goes on: it is what an interrupted run still does.
 func (w *walker) interrupted(sig Signal) {
-	reason := "interrupted"
-	if sig == SignalTerminate {
-		reason = "terminated"
+	reason := map[Signal]string{
+		SignalTerminate: "terminated", SignalSuspend: "suspended: the next process of this run goes on", SignalBereft: "its lock was lost",
+	}[sig]
+	if reason == "" {
+		reason = "interrupted"
 	}
 	w.run.signal = sig
-	if w.main != nil {
+	if w.main != nil && !w.run.handedOn() {
 		w.events = append(w.events, RunCancelling{Stamp{time.Now()}, reason + "; finally goes on"})
 		return
 	}
 	w.stop(&stopError{reason: reason, outcome: Cancelled}, w.run.opts.Grace)
+}
+
+// abandon ends a list that is not walked here.
+func (w *walker) abandon() {
+	for _, s := range w.states {
+		s.result.Outcome, s.result.Reason = Cancelled, w.main.stopReason()
+		w.tally.add(&s.result)
+	}
+}
+
+func (w *walker) stopReason() string {
+	if w.stopped == nil {
+		return "suspended"
+	}
+	return w.stopped.reason
 }
 
 // outOfTime ends the list when its budget ran out. A running step of finally then timed out; steps are cancelled, for the run did.

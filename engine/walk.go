@@ -73,11 +73,14 @@ func (w *walker) walk(ctx context.Context) {
 	attempts, cancel := context.WithCancelCause(ctx)
 	w.cancel = cancel
 	defer cancel(nil)
-	budget := w.run.plan.Timeout
+	budget, since := w.run.plan.Timeout, w.run.opts.Since
 	if w.main != nil {
-		budget = w.run.plan.FinallyTimeout
+		budget, since = w.run.plan.FinallyTimeout, time.Time{}
 	}
 	if budget > 0 && w.open > 0 {
+		if !since.IsZero() {
+			budget = max(budget-time.Since(since), 0)
+		}
 		t := time.NewTimer(budget)
 		defer t.Stop()
 		w.time = t.C
@@ -261,19 +264,22 @@ func (w *walker) over(end attemptEnd) {
 		delay, again = s.nextDelay(&j, w.run.opts.Jitter)
 	}
 	r := &s.result
-	if w.run.opts.Journal != nil {
+	if w.run.opts.Journal != nil && !w.cutOff(j.outcome) {
 		w.records = append(w.records, attemptFinishedRecord(r, &j, delay))
 	}
 	r.Err, r.Verdict, r.Reason, r.Outputs = end.err, j.verdict, j.reason, end.res.Outputs
 	if again {
 		now := time.Now()
-		w.events = append(w.events, AttemptFailed{Stamp{now}, r.ID, r.Instance, r.Attempts, s.step.Retry.Attempts, end.err, delay})
+		w.events = append(w.events, AttemptFailed{Stamp{now}, r.ID, r.Instance, r.Attempts, s.before + s.step.Retry.Attempts, end.err, delay})
 		s.retry = time.AfterFunc(delay, func() { w.due <- s })
 		return
 	}
 	r.Outcome, r.Cause = j.outcome, j.cause
 	w.finish(s)
 }
+
+// cutOff tells whether such an end is only this process's: the run goes on elsewhere, and the attempt is still open there.
+func (w *walker) cutOff(o Outcome) bool { return w.run.handedOn() && (o == Cancelled || o == Lost) }
 
 // retryDue begins the attempt whose delay is over, unless the step was cancelled meanwhile; or ends the grace of instances.
 func (w *walker) retryDue(s *stepState) {

@@ -1,0 +1,341 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// entriesOf numbers what a journal got, as on disk.
+func entriesOf(appends [][]Record) []JournalEntry {
+	var list []JournalEntry
+	for _, records := range appends {
+		for _, r := range records {
+			list = append(list, JournalEntry{Seq: int64(len(list) + 1), Time: time.Now(), Record: r})
+		}
+	}
+	return list
+}
+
+func fold(t *testing.T, appends [][]Record) *History {
+	t.Helper()
+	h, err := Fold(entriesOf(slices.Concat([][]Record{{RunStartedRecord{Run: "r", Invocation: 1}}}, appends)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// signalAfter sends a signal; the channel must be made in the bubble.
+func signalAfter(o *Options, after time.Duration, sig Signal) {
+	signals := make(chan Signal, 1)
+	o.Interrupt = signals
+	time.AfterFunc(after, func() { signals <- sig })
+}
+
+// resumed runs a plan again after the first n appends of its journal.
+func resumed(h *History, more ...func(*Plan, *Options)) func(*Plan, *Options) {
+	return func(p *Plan, o *Options) {
+		o.History = h
+		for _, m := range more {
+			m(p, o)
+		}
+	}
+}
+
+func TestWhatIsDoneNeverRunsAgainAndAllElseDoes(t *testing.T) {
+	j := &memoryJournal{}
+	first := []testStep{
+		{id: "done", do: func(context.Context, *Call) (Result, error) { return Result{Outputs: map[string]any{"n": int64(7)}}, nil }},
+		{id: "own", cond: ownFalse, needs: []string{"done"}},
+		{id: "ignored", do: failsWith(errPlain), coe: true},
+		{id: "warned", do: finds(Fail), coe: true},
+		{id: "failed", do: failsWith(errPlain)},
+		{id: "after", needs: []string{"failed"}},
+	}
+	run(t, first, []testStep{{id: "fin"}}, journalTo(j))
+	var again []string
+	note := func(_ context.Context, c *Call) (Result, error) {
+		again = append(again, fmt.Sprintf("%s:%d", c.Step.ID, c.Attempt))
+		return Result{}, nil
+	}
+	second := slices.Clone(first)
+	for i := range second {
+		second[i].do = note
+	}
+	res := run(t, second, []testStep{{id: "fin", do: note}}, resumed(fold(t, j.appends), func(p *Plan, _ *Options) { p.MaxParallel = 1 }))
+	wantRun(t, res, "done=succeeded own=skipped(own) ignored=ignored warned=succeeded failed=succeeded after=succeeded fin=succeeded", RunDegraded, 0)
+	if got := strings.Join(again, " "); got != "warned:2 failed:2 after:1 fin:2" {
+		t.Errorf("ran %s", got)
+	}
+	if got := stepOf(t, res, "done"); !got.Recorded || got.Outputs["n"] != int64(7) || got.Attempts != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestAnAttemptWithoutAnEndIsMadeAgainUnderItsNumber(t *testing.T) {
+	retry := Retry{Attempts: 3, When: []RetryWhen{RetryTransient}}
+	appends := [][]Record{
+		{AttemptStartedRecord{Step: "a", Attempt: 1}}, {AttemptFinishedRecord{Step: "a", Attempt: 1, Outcome: Failed}, AttemptStartedRecord{Step: "a", Attempt: 2}},
+		{AttemptStartedRecord{Step: "b", Attempt: 1}}, {AttemptFinishedRecord{Step: "b", Attempt: 1, Outcome: Lost}, StepFinishedRecord{Step: "b", Attempts: 1, Outcome: Lost}},
+	}
+	var made []string
+	do := func(err error) Do {
+		return func(_ context.Context, c *Call) (Result, error) {
+			made = append(made, fmt.Sprintf("%s:%d", c.Step.ID, c.Attempt))
+			return Result{}, err
+		}
+	}
+	res := run(t, []testStep{{id: "a", do: do(errPasses), retry: retry}, {id: "b", do: do(nil), needs: []string{"a"}, cond: always}}, nil, resumed(fold(t, appends)))
+	if got := strings.Join(made, " "); got != "a:2 a:3 a:4 b:1" { // three tries anew
+		t.Errorf("made %s", got)
+	}
+	wantRun(t, res, "a=failed b=succeeded", RunFailed, 1)
+}
+
+func TestSuspendedRunIsOpenForTheNextProcess(t *testing.T) {
+	j := &memoryJournal{}
+	steps := []testStep{{id: "a"}, {id: "b", needs: []string{"a"}, do: takes(time.Hour)}, {id: "c", needs: []string{"b"}}}
+	res := run(t, steps, []testStep{{id: "fin"}}, journalTo(j), func(_ *Plan, o *Options) {
+		signalAfter(o, time.Minute, SignalSuspend)
+	})
+	wantRun(t, res, "a=succeeded b=cancelled c=cancelled fin=cancelled", RunSuspended, ExitTerminated)
+	if got := j.String(); got != "[a:1][a:succeeded a=succeeded b:1][]" {
+		t.Errorf("the journal has %s", got)
+	}
+	h := fold(t, j.appends)
+	if !h.Suspended || h.Ended != nil {
+		t.Errorf("%+v", h)
+	}
+	steps[1].do = nil
+	res = run(t, steps, []testStep{{id: "fin"}}, resumed(h))
+	wantRun(t, res, "a=succeeded b=succeeded c=succeeded fin=succeeded", RunSucceeded, 0)
+	if got := stepOf(t, res, "b").Attempts; got != 1 {
+		t.Errorf("b took %d attempts", got)
+	}
+}
+
+func TestALostLockExitsFive(t *testing.T) {
+	res := run(t, []testStep{{id: "a", do: takes(time.Hour)}}, nil, func(_ *Plan, o *Options) { signalAfter(o, time.Minute, SignalBereft) })
+	wantRun(t, res, "a=cancelled", RunSuspended, ExitLost)
+}
+
+func TestStepsThatAreLeftOut(t *testing.T) {
+	j := &memoryJournal{}
+	steps := []testStep{{id: "a"}, {id: "b", needs: []string{"a"}}, {id: "c", needs: []string{"b"}}}
+	run(t, steps[:1], nil, journalTo(j))
+	out := map[string]string{"a": "left out", "b": "left out"}
+	h := fold(t, j.appends).Borrow(func(id string) bool { return out[id] != "" })
+	second := &memoryJournal{}
+	res := run(t, steps, nil, resumed(h, journalTo(second), func(_ *Plan, o *Options) { o.LeaveOut = out }))
+	wantRun(t, res, "a=succeeded b=skipped(own) c=succeeded", RunSucceeded, 0)
+	// What is left out stays so when this run is resumed, so it stands in its own journal.
+	if got := second.String(); got != "[a=succeeded b=skipped c:1][c:succeeded c=succeeded][succeeded 0]" {
+		t.Errorf("the journal has %s", got)
+	}
+}
+
+func TestTheBudgetOfARunThatIsCarriedOnCountsFromItsStart(t *testing.T) {
+	res := run(t, []testStep{{id: "a", do: takes(2 * time.Hour)}}, nil, func(p *Plan, o *Options) {
+		p.Timeout, o.Since = 3*time.Hour, time.Now().Add(-150*time.Minute)
+	})
+	wantRun(t, res, "a=cancelled", RunTimedOut, ExitTimedOut)
+}
+
+func TestFoldRefusesWhatIsNoRun(t *testing.T) {
+	for name, entries := range map[string][]JournalEntry{"nothing": nil, "no beginning": {{Seq: 1, Record: AttemptStartedRecord{Step: "a", Attempt: 1}}}} {
+		if _, err := Fold(entries); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// unitScript is what a step or instance does: it fails some attempts, in a way that passes, and then comes to an end that is always the same.
+type unitScript struct {
+	flaky int
+	err   error
+	res   Result
+}
+
+// resumeWorld is a random plan whose end does not depend on how often it is interrupted.
+type resumeWorld struct {
+	steps, finally []testStep
+	scripts        map[string]unitScript
+
+	mu   sync.Mutex
+	runs map[string][]int // attempts by InstanceID
+}
+
+func newResumeWorld(r *rand.Rand) *resumeWorld {
+	w := &resumeWorld{scripts: map[string]unitScript{}, runs: map[string][]int{}}
+	conds := []func(*Vars) (bool, error){nil, nil, nil, always, failure, ownFalse, success}
+	for i := range 2 + r.IntN(6) {
+		s := testStep{id: fmt.Sprintf("s%d", i), do: w.do, coe: r.IntN(4) == 0, cond: conds[r.IntN(len(conds))], retry: Retry{Attempts: 3, Delay: time.Second, When: []RetryWhen{RetryTransient}}}
+		for k := range i {
+			if r.IntN(3) == 0 {
+				s.needs = append(s.needs, fmt.Sprintf("s%d", k))
+			}
+		}
+		if r.IntN(4) == 0 {
+			s.matrix = &Matrix{MaxParallel: r.IntN(3)}
+			for k := range 1 + r.IntN(3) {
+				s.matrix.Instances = append(s.matrix.Instances, &Instance{Key: fmt.Sprintf(`{"k":"v%d"}`, k), Values: map[string]any{"k": fmt.Sprintf("v%d", k)}})
+			}
+		}
+		w.steps = append(w.steps, s)
+	}
+	w.finally = []testStep{{id: "fin", do: w.do}}
+	return w
+}
+
+// do gives every unit a script of its own when it is first met: r would be used in an order that depends on the schedule.
+func (w *resumeWorld) do(_ context.Context, c *Call) (Result, error) {
+	id := InstanceID(c.Step.ID, c.Instance)
+	w.mu.Lock()
+	w.runs[id] = append(w.runs[id], c.Attempt)
+	w.mu.Unlock()
+	s := w.scripts[id]
+	if c.Attempt <= s.flaky {
+		return Result{}, errPasses
+	}
+	return s.res, s.err
+}
+
+func (w *resumeWorld) write(r *rand.Rand) {
+	ends := []unitScript{{}, {}, {}, {err: errPlain}, {err: errRefused}, {res: Result{Verdict: Fail}}, {res: Result{Verdict: Pass}}, {res: Result{Verdict: Unknown}}}
+	for _, s := range slices.Concat(w.steps, w.finally) {
+		ids := []string{s.id}
+		if s.matrix != nil {
+			ids = nil
+			for _, i := range s.matrix.Instances {
+				ids = append(ids, InstanceID(s.id, i.Key))
+			}
+		}
+		for _, id := range ids {
+			script := ends[r.IntN(len(ends))]
+			if s.retry.Attempts > 1 {
+				script.flaky = max(r.IntN(5)-2, 0)
+			}
+			script.res.Outputs = map[string]any{"of": id}
+			w.scripts[id] = script
+		}
+	}
+}
+
+// ends is what all steps came to, without what a resumed run does not repeat.
+func ends(r RunResult) string {
+	for i := range r.Steps {
+		r.Steps[i].Cause = nil
+	}
+	return fmt.Sprintf("%s | %s %d", outcomes(r), r.Outcome, r.ExitCode)
+}
+
+// TestResumedAnywhereARunEndsAsIfItHadNotBeenStopped: P1. A process is killed between any two appends of the journal, up to five times.
+func TestResumedAnywhereARunEndsAsIfItHadNotBeenStopped(t *testing.T) {
+	n := 200
+	if v, err := strconv.Atoi(os.Getenv("ENGINE_RESUMES")); err == nil {
+		n = v
+	}
+	seed := uint64(time.Now().UnixNano())
+	if v, err := strconv.ParseUint(os.Getenv("ENGINE_SEED"), 10, 64); err == nil {
+		seed = v
+	}
+	t.Logf("ENGINE_SEED=%d, %d plans", seed, n)
+	kills := 0
+	for i := range n {
+		r := rand.New(rand.NewPCG(seed, uint64(i)))
+		w := newResumeWorld(r)
+		w.write(r)
+		whole := &memoryJournal{}
+		want := ends(run(t, w.steps, w.finally, journalTo(whole)))
+		for k := range len(whole.appends) {
+			kills += w.killedAt(t, r, whole.appends[:k], want)
+			if t.Failed() {
+				t.Fatalf("plan %d of seed %d, killed after append %d", i, seed, k)
+			}
+		}
+	}
+	t.Logf("%d kills", kills)
+}
+
+// killedAt resumes from a journal that ends anywhere, and kills the resumed run again, up to five times in all.
+func (w *resumeWorld) killedAt(t *testing.T, r *rand.Rand, appends [][]Record, want string) (kills int) {
+	appends = slices.Clone(appends)
+	for kills = 1; ; kills++ {
+		h := fold(t, appends)
+		before := h.Results()
+		open := map[string]int{}
+		for id, u := range h.units {
+			if u.open {
+				open[id] = u.attempts
+			}
+		}
+		w.runs = map[string][]int{}
+		j := &memoryJournal{}
+		got := ends(run(t, w.steps, w.finally, resumed(h, journalTo(j))))
+		if got != want {
+			t.Errorf("resumed %s\nwant    %s", got, want)
+		}
+		w.check(t, h, before, open)
+		if kills == 5 || t.Failed() || len(j.appends) == 0 {
+			return kills
+		}
+		appends = slices.Concat(appends, [][]Record{{RunStartedRecord{Run: "r", Invocation: kills + 1}}}, j.appends[:r.IntN(len(j.appends))])
+	}
+}
+
+// check wants no done unit to have run, and no number of an attempt to be used twice but for one that was open.
+func (w *resumeWorld) check(t *testing.T, h *History, before map[string]StepResult, open map[string]int) {
+	t.Helper()
+	for _, id := range slices.Sorted(maps.Keys(w.runs)) {
+		attempts := w.runs[id]
+		if b := before[id]; b.Recorded && b.met() && b.Verdict != Fail && b.Verdict != Unknown && !b.Final {
+			t.Errorf("%s was done and ran again", id)
+		}
+		first := h.units[id]
+		want := []int{}
+		next := 1
+		if first != nil {
+			next = first.attempts + 1
+		}
+		if n, ok := open[id]; ok {
+			next = n
+		}
+		for range attempts {
+			want = append(want, next)
+			next++
+		}
+		if diff := cmp.Diff(want, attempts); diff != "" {
+			t.Errorf("%s: attempts (-want +made):\n%s", id, diff)
+		}
+	}
+}
+
+// A run in a bubble of its own must not leave goroutines behind when it is suspended with an attempt that does not listen.
+func TestSuspendGivesUpWhatDoesNotStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := &memoryJournal{}
+		p, do := testPlan([]testStep{{id: "a", do: ignores(time.Hour)}}, nil)
+		signals := make(chan Signal, 1)
+		time.AfterFunc(time.Second, func() { signals <- SignalSuspend })
+		res := Run(t.Context(), p, Options{RunID: "r", Do: do, Journal: j, Interrupt: signals})
+		if res.Outcome != RunSuspended || res.Finished.Sub(res.Started) > 30*time.Second {
+			t.Errorf("%s after %s", res.Outcome, res.Finished.Sub(res.Started))
+		}
+		if h := fold(t, j.appends); !h.units["a"].open {
+			t.Error("the attempt is not open")
+		}
+		time.Sleep(2 * time.Hour)
+	})
+}
