@@ -88,6 +88,7 @@ func (c *Client) call(ctx context.Context, op, method, path string, in, out any)
 	if method == http.MethodGet {
 		r.class = read
 	}
+	_, r.effect = in.(wireInput)
 	if in != nil {
 		body, err := json.Marshal(in)
 		if err != nil {
@@ -114,7 +115,7 @@ func (c *Client) call(ctx context.Context, op, method, path string, in, out any)
 		return nil, err
 	}
 	if err := json.Unmarshal(a.body, out); err != nil {
-		return nil, unlike(r, a.status, "not the JSON of this answer")
+		return nil, r.unanswered(unlike(r, a.status, "not the JSON of this answer"))
 	}
 	return s, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"regexp"
 	"slices"
@@ -27,6 +28,9 @@ var (
 	ErrTooLarge = errors.New("the answer is too large")
 	// ErrRedirect is a redirect to another host, or one that would lose the request's body. It is not followed.
 	ErrRedirect = errors.New("redirect not followed")
+	// ErrUnanswered is a create or update that was sent and whose answer is missing, unreadable or a server's error: it may have been
+	// executed. Look before it is sent again. A refusal (4xx) and a connection that was never made are certain and never have it.
+	ErrUnanswered = errors.New("the request may have been executed")
 	// ErrLimit is a field that Bitwarden would not take: too long, empty, not UTF-8. Nothing was sent.
 	ErrLimit = errors.New("too long, empty or not text for Bitwarden")
 )
@@ -96,6 +100,15 @@ func (c *Client) apiError(r *request, a *answer) *APIError {
 		e.cause = ErrNotFound
 	}
 	return e
+}
+
+// unanswered marks an error of a request that may have changed something.
+func (r *request) unanswered(err error) error {
+	dial, ok := errors.AsType[*net.OpError](err)
+	if !r.effect || ok && dial.Op == "dial" {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnanswered, err)
 }
 
 // unlike is an error for an answer with a good status and a body that is none of Bitwarden's.

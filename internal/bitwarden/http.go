@@ -29,6 +29,7 @@ type request struct {
 	body            []byte
 	contentType     string
 	bearer          string
+	effect          bool     // it creates or updates
 	secrets         []string // never to be seen in an error
 }
 
@@ -50,17 +51,19 @@ func (c *Client) send(ctx context.Context, r *request) (*answer, error) {
 		}
 		a, err := c.once(ctx, r)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %s: %w", r.op, r.url, err)
+			return nil, r.unanswered(fmt.Errorf("%s: %s: %w", r.op, r.url, err))
 		}
 		switch {
 		case a.status == http.StatusTooManyRequests:
 			if e := c.apiError(r, a); !again(ctx, e.RetryAfter, repeats) {
 				return nil, e
 			}
+		case a.status >= 500:
+			return nil, r.unanswered(c.apiError(r, a))
 		case a.status < 200 || a.status > 299:
 			return nil, c.apiError(r, a)
 		case a.isHTML():
-			return nil, unlike(r, a.status, "an HTML page, perhaps of a proxy, or the URL is not a Bitwarden server's")
+			return nil, r.unanswered(unlike(r, a.status, "an HTML page, perhaps of a proxy, or the URL is not a Bitwarden server's"))
 		default:
 			return a, nil
 		}

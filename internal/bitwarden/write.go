@@ -9,8 +9,8 @@ import (
 )
 
 // Create makes a secret from Key, Value, Note and ProjectID, a project the machine account may write. Key and note are trimmed,
-// the value never. Keys are not unique: after an error without an answer, look for the key before trying again.
-// Errors: ErrLimit (nothing sent), ErrNotFound (the project), *APIError.
+// the value never. Keys are not unique: after ErrUnanswered, look for the key before trying again.
+// Errors: ErrLimit (nothing sent), ErrNotFound (the project), ErrUnanswered, *APIError.
 func (c *Client) Create(ctx context.Context, s Secret) (Secret, error) {
 	project, err := checkIDs("project", s.ProjectID)
 	if err != nil {
@@ -64,10 +64,16 @@ func (c *Client) put(ctx context.Context, op, method, path string, s Secret, pro
 	if err != nil {
 		return Secret{}, err
 	}
+	var made Secret
 	if method == http.MethodPut {
-		return opener{used, op}.only(&w, s.ID)
+		made, err = opener{used, op}.only(&w, s.ID)
+	} else {
+		made, err = opener{used, op}.secret(&w)
 	}
-	return opener{used, op}.secret(&w)
+	if err != nil {
+		return Secret{}, fmt.Errorf("%w: %w", ErrUnanswered, err)
+	}
+	return made, nil
 }
 
 // field is what Bitwarden takes of one field: characters by the official clients' rule, and the server's length of the

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"plan/internal/bitwarden"
 	"plan/internal/bitwarden/bwtest"
@@ -114,5 +115,52 @@ func TestFieldLimits(t *testing.T) {
 	_, err := open(t, s, token).Create(t.Context(), bitwarden.Secret{Key: "k", Value: "v"})
 	if err == nil || !strings.Contains(err.Error(), "project id") {
 		t.Errorf("no project: %v", err)
+	}
+}
+
+// TestWhatMayHaveBeenExecutedSaysSo: a caller must look before it sends a create again, and needs not after a refusal.
+func TestWhatMayHaveBeenExecutedSaysSo(t *testing.T) {
+	cases := map[string]struct {
+		fault bwtest.Fault
+		may   bool
+	}{
+		"no answer":         {bwtest.Cut().At(bwtest.CreateSecret), true},
+		"half an answer":    {bwtest.Truncate().At(bwtest.CreateSecret), true},
+		"500":               {bwtest.Status(500).At(bwtest.CreateSecret), true},
+		"a page":            {bwtest.HTML().At(bwtest.CreateSecret), true},
+		"not JSON":          {bwtest.Raw(200, "ok").At(bwtest.CreateSecret), true},
+		"tampered answer":   {bwtest.Tampered().At(bwtest.CreateSecret), true},
+		"refused":           {bwtest.Status(404).At(bwtest.CreateSecret), false},
+		"invalid":           {bwtest.Status(400).At(bwtest.CreateSecret), false},
+		"session refused":   {bwtest.Unauthorized().At(bwtest.CreateSecret).For(-1), false},
+		"too many for long": {bwtest.TooMany("3600").At(bwtest.CreateSecret), false},
+		"no login":          {bwtest.Status(500).At(bwtest.Login), false},
+		"login refused":     {bwtest.Refused(), false},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := bwtest.New()
+				p := s.AddProject("p")
+				token := s.AddMachineAccount("a")
+				c := open(t, s, token)
+				s.FailNext(tc.fault)
+				_, err := c.Create(t.Context(), bitwarden.Secret{Key: "k", Value: bwtest.Canary, ProjectID: p})
+				if err == nil || errors.Is(err, bitwarden.ErrUnanswered) != tc.may {
+					t.Errorf("%v", err)
+				}
+				if l := bwtest.Leaks(err.Error(), token); len(l) > 0 {
+					t.Errorf("leaks %q", l)
+				}
+			})
+		})
+	}
+	s := bwtest.New()
+	c, err := bitwarden.New(bitwarden.Config{ServerURL: "https://127.0.0.1:1"}, s.AddMachineAccount("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Create(t.Context(), bitwarden.Secret{Key: "k", Value: "v", ProjectID: s.AddProject("p")}); errors.Is(err, bitwarden.ErrUnanswered) {
+		t.Errorf("a connection that was never made: %v", err)
 	}
 }

@@ -22,6 +22,7 @@ var Rules = []Rule{
 	{"steps/*", []string{"steps", "internal/*"}, "a kind stands alone: never another kind, never the engine"},
 	{"steps", []string{"schema", "internal/*"}, "the contract knows no engine and no kind"},
 	{"internal/report", []string{"engine", "steps", "schema", "internal/*"}, "printers consume the engine's events and the kinds' changes"},
+	{"internal/runstore", []string{"engine", "schema", "internal/*"}, "where runs are kept is told in the engine's records"},
 	{"internal/checks/*", []string{"steps", "schema", "internal/*"}, "checks that several kinds are made of are written against the contract of kinds"},
 	{"internal/*", []string{"internal/*", "schema"}, "libraries know neither engine nor steps"},
 }

@@ -4,81 +4,58 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
-
-	"golang.org/x/sync/errgroup"
 
 	"plan/internal/backup"
 	"plan/internal/objectstore"
 )
 
-// heads is how many candidates are asked for their metadata at once.
-const heads = 32
-
-// find lists the folder and asks for each candidate's metadata while the listing goes on, so that memory holds the candidates
-// and little else. Any failure ends it.
+// find lists the folder and asks for each candidate's metadata. Any failure ends it.
 func find(ctx context.Context, store objectstore.Store, o Options) ([]Candidate, Ignored, error) {
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(heads)
-	f := finder{options: o, store: store}
-	listing := f.list(groupCtx, group)
-	if err := group.Wait(); err != nil {
-		return nil, Ignored{}, err // a listing that it cancelled says less
+	f := finder{options: o}
+	err := backup.Heads(ctx, store, o.folder(), objectstore.ListOptions{Shallow: true}, f.want, f.head)
+	if err != nil {
+		return nil, Ignored{}, err
 	}
-	if listing != nil {
-		return nil, Ignored{}, listing
-	}
-	return f.found, f.ignored, ctx.Err()
+	return f.found, f.ignored, nil
 }
 
 type finder struct {
 	options Options
-	store   objectstore.Store
-
-	mu      sync.Mutex
 	found   []Candidate
 	ignored Ignored
 	asked   int64
 }
 
-func (f *finder) list(ctx context.Context, group *errgroup.Group) error {
-	for object, err := range f.store.List(ctx, f.options.folder(), objectstore.ListOptions{Shallow: true}) {
-		if err != nil {
-			return err
-		}
-		key, err := backup.ParseKey(object.Key)
-		switch {
-		case err != nil || key.Folder() != f.options.folder():
-			f.ignore(object.Key, "not a backup's name")
-			continue
-		case key.Artefact != f.options.Artefact:
-			continue
-		case key.Started.After(f.options.Now.Add(Skew)):
-			f.ignore(object.Key, "dated in the future")
-			continue
-		}
-		group.Go(func() error { return f.head(ctx, object, key) })
+func (f *finder) want(object objectstore.Object) bool {
+	key, err := backup.ParseKey(object.Key)
+	switch {
+	case err != nil || key.Folder() != f.options.folder():
+		f.ignore(object.Key, "not a backup's name")
+		return false
+	case key.Artefact != f.options.Artefact:
+		return false
+	case key.Started.After(f.options.Now.Add(Skew)):
+		f.ignore(object.Key, "dated in the future")
+		return false
 	}
-	return nil
+	return true
 }
 
-func (f *finder) head(ctx context.Context, object objectstore.Object, key backup.Key) error {
-	info, err := f.store.Head(ctx, object.Key)
-	if err != nil {
-		return err
-	}
+func (f *finder) head(info objectstore.Info) error {
 	meta, reason := f.options.owned(info.Metadata)
 	if reason == "" && meta.Size > 0 && info.Size != meta.Size {
 		reason = "its size is not what was uploaded: damaged"
 	}
 	if reason != "" {
-		f.ignore(object.Key, reason)
+		f.ignore(info.Key, reason)
 		return nil
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	key, err := backup.ParseKey(info.Key)
+	if err != nil {
+		return err // it was chosen by its name
+	}
 	f.found = append(f.found, Candidate{
-		Key: object.Key, Time: key.Started, Modified: object.LastModified, Own: object.Key == f.options.Own, Count: meta.Count,
+		Key: info.Key, Time: key.Started, Modified: info.LastModified, Own: info.Key == f.options.Own, Count: meta.Count,
 	})
 	f.progress()
 	return nil
@@ -103,8 +80,6 @@ func (o Options) owned(stored map[string]string) (meta backup.Meta, reason strin
 }
 
 func (f *finder) ignore(key, reason string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.ignored.add(key, reason)
 	f.progress()
 }

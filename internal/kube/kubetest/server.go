@@ -41,6 +41,7 @@ type Server struct {
 	snapshots map[string][]string
 	faults    []*Fault
 	requests  []Request
+	binds     bool // see BindVolumes
 
 	// React may be nil. It is what admission and controllers do: it may change an object (by its kind) before it is stored or, with an
 	// error, refuse it.
@@ -150,6 +151,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve reads or writes. A write that meets a fault with Cut is executed.
 func (s *Server) serve(r *http.Request) (int, string) {
 	if r.Method == http.MethodGet {
+		if s.binds {
+			s.bind()
+		}
 		return s.read(r)
 	}
 	return s.write(r)

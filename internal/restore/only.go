@@ -1,0 +1,96 @@
+package restore
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"plan/internal/objects"
+)
+
+// Pattern chooses objects: `name`, `kind/name` or `kind/namespace/name`, each part a glob (path.Match). Kinds are words of kubectl, such
+// as persistentvolumeclaim or pvc; `kind/name` means any namespace.
+type Pattern struct {
+	text                  string
+	kinds                 []string // nil is any
+	namespace, name       string
+	namespaced, kindGiven bool
+}
+
+// ParsePattern reads a pattern.
+func ParsePattern(text string) (Pattern, error) {
+	fail := func(why string) (Pattern, error) { return Pattern{}, fmt.Errorf("pattern %q: %s", text, why) }
+	parts := strings.Split(text, "/")
+	if _, err := path.Match(text, ""); err != nil {
+		return fail("a bracket or backslash is not closed")
+	}
+	if slices.Contains(parts, "") {
+		return fail("a part is empty; write name, kind/name or kind/namespace/name")
+	}
+	p := Pattern{text: text, name: parts[len(parts)-1]}
+	switch len(parts) {
+	case 1:
+		return p, nil
+	case 3:
+		p.namespaced, p.namespace = true, parts[1]
+	case 2:
+	default:
+		return fail("too many parts; write name, kind/name or kind/namespace/name")
+	}
+	p.kindGiven = true
+	var words []string
+	for _, k := range append(slices.Clone(kinds), nodes) {
+		own := append([]string{strings.ToLower(k.name), k.resource}, k.words...)
+		words = append(words, own[0])
+		if slices.ContainsFunc(own, func(word string) bool { ok, _ := path.Match(strings.ToLower(parts[0]), word); return ok }) {
+			p.kinds = append(p.kinds, k.name)
+		}
+	}
+	if len(p.kinds) == 0 {
+		return fail(fmt.Sprintf("no kind is called %q; there are %s", parts[0], strings.Join(words, ", ")))
+	}
+	return p, nil
+}
+
+// Matches tells whether an object is chosen.
+func (p Pattern) Matches(id objects.ID) bool {
+	glob := func(pattern, s string) bool { ok, _ := path.Match(pattern, s); return ok }
+	return (!p.kindGiven || slices.Contains(p.kinds, id.Kind)) && (!p.namespaced || glob(p.namespace, id.Namespace)) && glob(p.name, id.Name)
+}
+
+// choose gives the objects that a pattern chooses, all without patterns, and the namespaces of the claims among them. A pattern that
+// chooses nothing is a mistake.
+func choose(all []Object, only []string) ([]Object, []error) {
+	if len(only) == 0 {
+		return all, nil
+	}
+	var problems []error
+	chosen := map[objects.ID]bool{}
+	claimed := map[string]bool{}
+	for _, text := range only {
+		p, err := ParsePattern(text)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		hits := 0
+		for _, o := range all {
+			if p.Matches(o.ID) {
+				hits++
+				chosen[o.ID] = true
+				claimed[o.ID.Namespace] = true
+			}
+		}
+		if hits == 0 {
+			problems = append(problems, fmt.Errorf("pattern %q chooses nothing in this backup", text))
+		}
+	}
+	var list []Object
+	for _, o := range all {
+		if chosen[o.ID] || o.ID.Kind == namespaceKind && claimed[o.ID.Name] {
+			list = append(list, o)
+		}
+	}
+	return list, problems
+}
