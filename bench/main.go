@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -34,7 +35,7 @@ type bench struct {
 
 // sizes say how much work is done.
 type sizes struct {
-	steps, chain, pvs, morePVs, objects, many, rounds int
+	steps, chain, volumes, pvs, morePVs, objects, many, snapshot, rounds int
 }
 
 func main() {
@@ -42,20 +43,22 @@ func main() {
 	quick := flag.Bool("quick", false, "a tenth of the size, and no document unless -out names one")
 	flag.IntVar(&b.sizes.steps, "steps", 10_000, "steps of the plan to validate")
 	flag.IntVar(&b.sizes.chain, "chain", 1_000, "steps of the chain to run")
+	flag.IntVar(&b.sizes.volumes, "volumes", 1_000, "Longhorn volumes to verify; not more than -pvs")
 	flag.IntVar(&b.sizes.pvs, "pvs", 10_000, "PersistentVolumes to back up")
 	flag.IntVar(&b.sizes.morePVs, "more-pvs", 25_000, "PersistentVolumes of the larger cluster")
 	flag.IntVar(&b.sizes.objects, "objects", 10_000, "backups to prune")
 	flag.IntVar(&b.sizes.many, "many", 100_000, "backups to prune where memory is compared")
+	flag.IntVar(&b.sizes.snapshot, "snapshot", 200, "MiB of the etcd snapshot to verify")
 	flag.IntVar(&b.sizes.rounds, "rounds", 5, "runs of each program; rows that need minutes take fewer")
 	flag.StringVar(&b.plan, "plan", "bin/plan", "the program to measure")
 	flag.StringVar(&b.lab, "lab", "bin/lab", "the lab's program")
 	flag.StringVar(&b.out, "out", "docs/performance.md", "the document to write")
-	flag.StringVar(&b.only, "rows", "1234567", "rows to measure; with less than all, no document is written unless -out names one")
+	flag.StringVar(&b.only, "rows", "1,2,3,4,5,6,7,11,12", "rows to measure; with less than all, no document is written unless -out names one")
 	flag.Parse()
 	given := map[string]bool{}
 	flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	if *quick {
-		b.sizes = sizes{steps: b.sizes.steps / 10, chain: b.sizes.chain, pvs: b.sizes.pvs / 10, morePVs: b.sizes.morePVs / 10, objects: b.sizes.objects / 10, many: b.sizes.many / 10, rounds: min(3, b.sizes.rounds)}
+		b.sizes = sizes{steps: b.sizes.steps / 10, chain: b.sizes.chain, volumes: b.sizes.volumes / 10, pvs: b.sizes.pvs / 10, morePVs: b.sizes.morePVs / 10, objects: b.sizes.objects / 10, many: b.sizes.many / 10, snapshot: b.sizes.snapshot / 10, rounds: min(3, b.sizes.rounds)}
 	}
 	if (*quick || given["rows"]) && !given["out"] {
 		b.out = ""
@@ -85,7 +88,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 	if err := b.findKubectl(); err != nil {
 		return err
 	}
-	if strings.ContainsAny(b.only, "67") {
+	if b.wants("6", "7", "11", "12") {
 		defer b.stopLab()
 		if err := b.startLab(ctx); err != nil {
 			return err
@@ -104,6 +107,12 @@ func (b *bench) run(ctx context.Context) (err error) {
 	}
 	b.talk("written to %s after %s", b.out, time.Since(b.started).Round(time.Second))
 	return nil
+}
+
+// wants tells whether one of these rows is to be measured.
+func (b *bench) wants(rows ...string) bool {
+	only := strings.Split(b.only, ",")
+	return slices.ContainsFunc(rows, func(row string) bool { return slices.Contains(only, row) })
 }
 
 // absolute makes programs independent of the folder, and finds out early that they are not built.

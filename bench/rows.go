@@ -37,8 +37,8 @@ func (b *bench) measureAll(ctx context.Context) error {
 	for _, r := range []struct {
 		name    string
 		measure func(context.Context) error
-	}{{"1", b.start}, {"2", b.validate}, {"3", b.validateMany}, {"4", b.chain}, {"5", b.journal}, {"6", b.backup}, {"6", b.moreVolumes}, {"7", b.prune}, {"7", b.many}} {
-		if !strings.Contains(b.only, r.name) {
+	}{{"1", b.start}, {"2", b.validate}, {"3", b.validateMany}, {"4", b.chain}, {"5", b.journal}, {"11", b.verifyEtcd}, {"12", b.verifyLonghorn}, {"6", b.backup}, {"6", b.moreVolumes}, {"7", b.prune}, {"7", b.many}} {
+		if !b.wants(r.name) {
 			continue
 		}
 		if err := r.measure(ctx); err != nil {

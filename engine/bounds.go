@@ -16,7 +16,8 @@ const (
 	maxText   = 1 << 20 // bytes of one text of an expression
 	maxParts  = 100     // ${{ }} in one value
 
-	maxProblems = 200 // found in one plan; a generated one can have more
+	maxFaulty   = 1 << 14 // bytes of expressions that are wrong; with more the search for problems ends
+	faultyPrice = 128     // what each costs beside its length
 )
 
 // checkPattern refuses what is no regular expression (RE2), or one whose program would be large: counted repetition unfolds.

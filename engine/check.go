@@ -47,28 +47,8 @@ func (t *template) jsonType() string {
 	return ""
 }
 
-// checkKnown looks at every sound step once more with what is known before the run: values against the schema, stores, the kind's own
-// checks.
-func (l *loader) checkKnown() {
-	faulty := map[string]bool{}
-	for _, p := range l.problems {
-		faulty[region(p.Path)] = true
-	}
-	if len(l.problems) >= maxProblems {
-		return
-	}
-	storesKnown := !faulty["spec.stores"] && !faulty["spec"] && !faulty[""]
-	for _, d := range l.decls {
-		if len(l.problems) >= maxProblems {
-			return
-		}
-		if !faulty[d.path] {
-			l.checkInstances(d, storesKnown)
-		}
-	}
-}
-
-// checkInstances looks at a step, or at each instance of one whose fields read its matrix, up to the first with a problem.
+// checkInstances looks at a sound step once more with what is known before the run: values against the schema, stores, the kind's own
+// checks. One whose fields read its matrix is looked at for each instance, up to the first with a problem.
 func (l *loader) checkInstances(d *decl, storesKnown bool) {
 	if d.step.Matrix == nil || len(d.limits) == 0 && !d.with.readsMatrix() {
 		l.checkStep(d, storesKnown)

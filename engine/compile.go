@@ -26,11 +26,22 @@ func (l *loader) compile(spec *yaml.Node) {
 	if l.plan.DefaultStore != "" {
 		l.knownStore(store, "spec.defaults.store", l.plan.DefaultStore)
 	}
+	unfit, looked := map[string]bool{}, 0 // regions with problems, of the first that many
+	note := func() {
+		for ; looked < len(l.problems); looked++ {
+			unfit[region(l.problems[looked].Path)] = true
+		}
+	}
+	note()
+	storesKnown := !unfit["spec.stores"] && !unfit["spec"] && !unfit[""]
 	for _, d := range l.decls {
-		if len(l.problems) >= maxProblems {
+		if l.full() {
 			return
 		}
 		l.step(d)
+		if note(); !unfit[d.path] && !l.full() {
+			l.checkInstances(d, storesKnown)
+		}
 		if d.final {
 			l.plan.Finally = append(l.plan.Finally, d.step)
 		} else {
@@ -73,7 +84,13 @@ func (l *loader) failEval(t *template, err error) {
 	if errors.As(err, &at) {
 		t, err = at.at, at.err
 	}
-	l.fail(t.node, t.path, "%s", err)
+	l.failed(t.node, t.path, err)
+}
+
+// failed reports an evaluation that went wrong.
+func (l *loader) failed(n *yaml.Node, path string, err error) {
+	l.fail(n, path, "%s", err)
+	l.spent = l.spent || errors.Is(err, errSpent)
 }
 
 // knownStore reports a store that the plan has not.
@@ -176,7 +193,7 @@ func (l *loader) condition(d *decl, n *yaml.Node) func(*Vars) (bool, error) {
 	if e.known(l.missing) {
 		result, err := e.condition(known)
 		if err != nil {
-			l.fail(n, path, "%s", err)
+			l.failed(n, path, err)
 		}
 		d.step.Never = err == nil && !result
 	}

@@ -35,9 +35,10 @@ type place struct {
 
 // compiler compiles the expressions of one plan. The CEL environment is made at the first one.
 type compiler struct {
-	names *names
-	env   *cel.Env
-	cache map[string]*expression // those that are good in every place
+	names  *names
+	env    *cel.Env
+	cache  map[string]*expression // those that are good in every place
+	faulty int                    // bytes of expressions with issues, and faultyPrice for each: to read thousands takes long
 }
 
 func (c *compiler) compile(source string, at place) (*expression, []issue) {
@@ -56,6 +57,7 @@ func (c *compiler) compile(source string, at place) (*expression, []issue) {
 	}
 	checked, refs, issues := c.check(source, at)
 	if len(issues) > 0 {
+		c.faulty += faultyPrice + len(source)
 		return nil, issues
 	}
 	e := &expression{source: source, typ: checked.OutputType(), refs: refs}

@@ -41,12 +41,16 @@ type matrixNames struct {
 type matrixRoom struct{ instances, comparisons, cells int }
 
 // matrices builds the matrices of all steps. No more is built than a plan may have.
-func (l *loader) matrices() {
+func (l *loader) matrices(*yaml.Node) {
+	l.missing[matrixRef] = true // until an instance is looked at
 	room := &matrixRoom{maxSteps - len(l.decls), maxCombining, maxMatrixCells}
 	for _, d := range l.decls {
 		n := schema.Field(d.node, "matrix")
 		if n == nil {
 			continue
+		}
+		if l.full() {
+			return
 		}
 		room.instances++ // its own, as a step without a matrix
 		d.step.Matrix = &Matrix{MaxParallel: int(l.integer(schema.Field(d.node, "maxParallel"), 0))}
@@ -156,7 +160,7 @@ func (l *loader) axis(n *yaml.Node, path string) ([]any, bool) {
 	if n.Kind != yaml.SequenceNode || len(n.Content) == 0 { // the schema has said so
 		return nil, false
 	}
-	values, seen := make([]any, len(n.Content)), map[string]bool{}
+	values, seen := make([]any, len(n.Content)), make(map[string]bool, len(n.Content))
 	for i, item := range n.Content {
 		v, ok := axisValue(schema.Value(item))
 		if !ok || item.Kind != yaml.ScalarNode {

@@ -64,6 +64,9 @@ func (v values) activation(refs references) map[string]any {
 	return a
 }
 
+// errSpent ends the loading of a plan: what comes behind it would not be evaluated either.
+var errSpent = fmt.Errorf("the expressions of this plan cost too much together (over %d steps of evaluation); compute less before the run", maxLoadCost)
+
 // eval gives a JSON-like value or a time.Duration.
 func (e *expression) eval(v values) (any, error) {
 	program, err := e.program()
@@ -71,7 +74,7 @@ func (e *expression) eval(v values) (any, error) {
 		return nil, fmt.Errorf("prepare %q: %w", e.text(), err)
 	}
 	if v.spent != nil && *v.spent > maxLoadCost {
-		return nil, fmt.Errorf("evaluate %q: the expressions of this plan cost too much together (over %d steps of evaluation); compute less before the run", e.text(), maxLoadCost)
+		return nil, fmt.Errorf("evaluate %q: %w", e.text(), errSpent)
 	}
 	out, details, err := program.Eval(v.activation(e.refs))
 	if cost := details.ActualCost(); v.spent != nil && cost != nil {

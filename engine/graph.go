@@ -35,6 +35,9 @@ func (l *loader) declare(spec *yaml.Node) {
 	}
 	var previous *decl
 	for _, d := range l.decls {
+		if l.full() {
+			return
+		}
 		if previous != nil && previous.final != d.final {
 			previous = nil
 		}
@@ -49,6 +52,9 @@ func (l *loader) list(n *yaml.Node, path string, final bool) {
 		return
 	}
 	for i, item := range n.Content {
+		if l.full() {
+			return
+		}
 		d := &decl{node: item, path: fmt.Sprintf("%s[%d]", path, i), id: str(schema.Field(item, "id")), final: final, number: len(l.decls)}
 		d.step = &Step{ID: d.id, Name: str(schema.Field(item, "name")), Uses: str(schema.Field(item, "uses")), Pos: schema.Pos{Line: item.Line, Col: item.Column}}
 		d.step.ContinueOnError, _ = value(schema.Field(item, "continueOnError")).(bool)
@@ -101,11 +107,15 @@ func (l *loader) needs(d, previous *decl) {
 }
 
 func (l *loader) ids(final bool) (ids []string) {
+	if ids = l.idsOf[final]; ids != nil {
+		return ids
+	}
 	for _, d := range l.decls {
 		if d.final == final && d.id != "" {
 			ids = append(ids, d.id)
 		}
 	}
+	l.idsOf[final] = ids
 	return ids
 }
 

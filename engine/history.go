@@ -135,33 +135,49 @@ func (h *History) Borrow(leftOut func(step string) bool) *History {
 	return b
 }
 
-// MapOutputs changes every text in the outputs of finished units, as the journal's owner must who has hidden values in them.
-func (h *History) MapOutputs(change func(string) string) {
+// MapOutputs changes every text in the outputs of finished units, as the journal's owner must who has hidden values in them. An output with
+// a text that cannot be changed is left out: whoever reads it then fails, and does not work with half a value.
+func (h *History) MapOutputs(change func(string) (string, bool)) {
 	for _, u := range h.units {
 		if u.finished != nil && u.finished.Outputs != nil {
-			u.finished.Outputs = mapTexts(u.finished.Outputs, change).(map[string]any)
+			u.finished.Outputs = MapOutputs(u.finished.Outputs, change)
 		}
 	}
 }
 
-func mapTexts(v any, change func(string) string) any {
+// MapOutputs changes every text in outputs, in lists and mappings too. An output with a text that cannot be changed is left out.
+func MapOutputs(outputs map[string]any, change func(string) (string, bool)) map[string]any {
+	out := make(map[string]any, len(outputs))
+	for name, value := range outputs {
+		if changed, ok := mapTexts(value, change); ok {
+			out[name] = changed
+		}
+	}
+	return out
+}
+
+func mapTexts(v any, change func(string) (string, bool)) (any, bool) {
+	all := true
 	switch v := v.(type) {
 	case string:
 		return change(v)
 	case []any:
 		list := make([]any, len(v))
 		for i := range v {
-			list[i] = mapTexts(v[i], change)
+			changed, ok := mapTexts(v[i], change)
+			list[i], all = changed, all && ok
 		}
-		return list
+		return list, all
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for key, value := range v {
-			out[key] = mapTexts(value, change)
+			name, ok := change(key)
+			changed, too := mapTexts(value, change)
+			out[name], all = changed, all && ok && too
 		}
-		return out
+		return out, all
 	}
-	return v
+	return v, true
 }
 
 // known gives what is known of a step or instance; never nil.

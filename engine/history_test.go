@@ -57,7 +57,9 @@ func resumed(h *History, more ...func(*Plan, *Options)) func(*Plan, *Options) {
 func TestWhatIsDoneNeverRunsAgainAndAllElseDoes(t *testing.T) {
 	j := &memoryJournal{}
 	first := []testStep{
-		{id: "done", do: func(context.Context, *Call) (Result, error) { return Result{Outputs: map[string]any{"n": int64(7)}}, nil }},
+		{id: "done", do: func(context.Context, *Call) (Result, error) {
+			return Result{Outputs: map[string]any{"n": int64(7)}}, nil
+		}},
 		{id: "own", cond: ownFalse, needs: []string{"done"}},
 		{id: "ignored", do: failsWith(errPlain), coe: true},
 		{id: "warned", do: finds(Fail), coe: true},
@@ -338,4 +340,31 @@ func TestSuspendGivesUpWhatDoesNotStop(t *testing.T) {
 		}
 		time.Sleep(2 * time.Hour)
 	})
+}
+
+func TestOutputsComeBackAsTheyWere(t *testing.T) {
+	outputs := map[string]any{
+		"s": "x", "i": int64(1 << 60), "b": true, "d": 90 * time.Minute, "none": time.Duration(0),
+		"l": []any{"y", map[string]any{"age": time.Second, "n": int64(3), "f": 1.5}},
+	}
+	path := t.TempDir() + "/journal"
+	j, err := CreateJournal(path, RunStartedRecord{Run: "r", Invocation: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Append(t.Context(), StepFinishedRecord{Step: "a", Outcome: Succeeded, Attempts: 1, Outputs: outputs}); err != nil {
+		t.Fatal(err)
+	}
+	j.Close()
+	_, entries, err := OpenJournal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := Fold(entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(outputs, h.Results()["a"].Outputs); diff != "" {
+		t.Error(diff)
+	}
 }

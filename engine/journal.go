@@ -85,7 +85,7 @@ type (
 		Error     string         `json:"error,omitempty"`
 		Cause     []string       `json:"cause,omitempty"`
 		Started   time.Time      `json:"started,omitzero"`
-		Outputs   map[string]any `json:"outputs,omitempty"` // read back as int64 where a number is whole, else float64
+		Outputs   map[string]any `json:"outputs,omitempty"` // read back as they were; of other numbers int64 where they are whole, else float64
 	}
 	// SuspendedRecord says that an invocation stopped so that another goes on.
 	SuspendedRecord struct {

@@ -37,12 +37,25 @@ type journalLine struct {
 	Data json.RawMessage `json:"data"`
 }
 
+// EncodeJournal appends records, numbered on from seq, to what a journal holds or, with nothing, begins one: for journals that are not in
+// a file. ReadJournal reads them.
+func EncodeJournal(journal []byte, seq int64, now time.Time, records ...Record) ([]byte, error) {
+	if len(journal) == 0 {
+		journal = append(journal, journalHeader...)
+	}
+	return appendFrame(journal, seq, now, records)
+}
+
 // appendFrame appends records, numbered on from seq, as one frame.
 func appendFrame(b []byte, seq int64, now time.Time, records []Record) ([]byte, error) {
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)
 	for i, r := range records {
+		if step, ok := r.(StepFinishedRecord); ok && step.Outputs != nil {
+			step.Outputs = portable(step.Outputs).(map[string]any)
+			r = step
+		}
 		data, err := json.Marshal(r)
 		if err != nil {
 			return nil, fmt.Errorf("encode %s record: %w", r.recordType(), err)
@@ -207,6 +220,33 @@ func plainNumbers(v any) any {
 		for k := range v {
 			v[k] = plainNumbers(v[k])
 		}
+		if ns, ok := v[durationKey].(int64); ok && len(v) == 1 {
+			return time.Duration(ns)
+		}
+	}
+	return v
+}
+
+// durationKey marks a duration, which JSON has not: {"$duration": NANOSECONDS}.
+const durationKey = "$duration"
+
+// portable gives outputs a form from which plainNumbers makes them again.
+func portable(v any) any {
+	switch v := v.(type) {
+	case time.Duration:
+		return map[string]any{durationKey: int64(v)}
+	case []any:
+		list := make([]any, len(v))
+		for i := range v {
+			list[i] = portable(v[i])
+		}
+		return list
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for key, value := range v {
+			out[key] = portable(value)
+		}
+		return out
 	}
 	return v
 }

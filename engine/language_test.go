@@ -48,7 +48,7 @@ func language(t testing.TB) *engine.Language {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lang, err := engine.NewLanguage(kinds(), bundle, []string{"spec.concurrency", "spec.steps[].retry.exitCodes", "uses: run-job"})
+	lang, err := engine.NewLanguage(kinds(), bundle, []string{"spec.steps[].retry.exitCodes", "uses: run-job"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -87,12 +88,14 @@ type loader struct {
 	missing  map[string]bool // params.NAME and env.NAME without a value, tolerated offline; matrixRef outside of an instance
 	decls    []*decl
 	byID     map[string]*decl
+	idsOf    map[bool][]string   // of finally, or of steps, once asked for
 	sections map[string][]string // storeSections by kind
 	cyclic   int                 // how often needs go in a circle
 	defaults struct {
 		timeout, deadline time.Duration // 0: not given
 		retry             *yaml.Node
 	}
+	spent    bool            // evaluation has cost all that it may, which is reported
 	broken   map[string]bool // paths that the schema has found wrong; no more is said of them
 	problems schema.Problems
 }
@@ -107,35 +110,74 @@ func (lang *Language) Load(src Source, o LoadOptions) (*Plan, error) {
 }
 
 func (lang *Language) load(src Source, o LoadOptions) (*loader, error) {
-	doc, problems := schema.Parse(src.File, src.Data)
-	if len(problems) > 0 {
-		return nil, problems
-	}
 	if o.Getenv == nil {
 		o.Getenv = func(string) (string, bool) { return "", false }
 	}
-	l := &loader{lang: lang, opts: o, doc: doc, plan: &Plan{File: src.File, Dir: src.Dir}, byID: map[string]*decl{}, sections: map[string][]string{}, missing: map[string]bool{}, broken: map[string]bool{}}
+	doc, problems := schema.Scan(src.File, src.Data)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	if problems := lang.head(doc, src, o); problems.Stopped() {
+		return nil, problems
+	}
+	if problems := doc.Parse(); len(problems) > 0 {
+		return nil, problems
+	}
+	l := lang.loader(doc, src, o)
 	if err := l.overrides(); err != nil {
 		return nil, err
 	}
+	if err := l.look(src); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// loader makes what loads a document.
+func (lang *Language) loader(doc *schema.Document, src Source, o LoadOptions) *loader {
+	l := &loader{lang: lang, opts: o, doc: doc, plan: &Plan{File: src.File, Dir: src.Dir}, byID: map[string]*decl{}, idsOf: map[bool][]string{}, sections: map[string][]string{}, missing: map[string]bool{}, broken: map[string]bool{}}
 	l.values.spent = new(uint64)
-	l.problems = append(l.problems, lang.validator.Document(doc)...)
+	return l
+}
+
+// head gives the problems of the beginning of a large file, if they are as many as are told of one.
+func (lang *Language) head(whole *schema.Document, src Source, o LoadOptions) schema.Problems {
+	doc, problems := whole.Head()
+	if doc == nil {
+		return problems
+	}
+	l := lang.loader(doc, src, o)
+	if err := l.overrides(); err != nil || len(l.problems) > 0 {
+		return nil // what it fits may stand further on
+	}
+	return lang.validator.Document(doc)
+}
+
+// look checks all of the document and fills the plan.
+func (l *loader) look(src Source) error {
+	l.problems = append(l.problems, l.lang.validator.Document(l.doc)...)
+	if l.problems.Stopped() {
+		return l.problems
+	}
 	for _, p := range l.problems {
 		l.broken[p.Path] = true
 	}
-	spec := schema.Field(doc.Root, "spec")
-	l.envelope(spec)
-	l.params(spec)
-	l.declare(spec)
-	l.missing[matrixRef] = true // until an instance is looked at
-	l.matrices()
-	l.compile(spec)
-	l.checkKnown()
+	spec := schema.Field(l.doc.Root, "spec")
+	for _, part := range []func(*yaml.Node){l.envelope, l.params, l.declare, l.matrices, l.compile} {
+		if part(spec); l.full() {
+			return append(l.problems, l.doc.Rest()).Sorted()
+		}
+	}
 	if len(l.problems) > 0 {
-		return nil, l.problems.Sorted()
+		return l.problems.Sorted()
 	}
 	l.plan.Hash = l.hash(src.Data)
-	return l, nil
+	return nil
+}
+
+// full tells that so much is wrong that the search for more ends.
+func (l *loader) full() bool {
+	return len(l.problems) >= schema.MaxProblems || l.spent || l.compiler != nil && l.compiler.faulty > maxFaulty
 }
 
 func (l *loader) fail(n *yaml.Node, path, format string, args ...any) {
@@ -143,7 +185,7 @@ func (l *loader) fail(n *yaml.Node, path, format string, args ...any) {
 }
 
 func (l *loader) report(p schema.Problem) {
-	if !l.broken[p.Path] && len(l.problems) < maxProblems {
+	if !l.broken[p.Path] && len(l.problems) < schema.MaxProblems {
 		l.problems = append(l.problems, p)
 	}
 }
@@ -172,6 +214,7 @@ func (l *loader) envelope(spec *yaml.Node) {
 	p.Timeout = l.positive(schema.Field(spec, "timeout"), "spec.timeout", 24*time.Hour)
 	p.FinallyTimeout = l.positive(schema.Field(spec, "finallyTimeout"), "spec.finallyTimeout", time.Minute)
 	p.FailFast, _ = value(schema.Field(spec, "failFast")).(bool)
+	p.Concurrency = l.concurrency(schema.Field(spec, "concurrency"))
 	defaults := schema.Field(spec, "defaults")
 	l.defaults.timeout = l.positive(schema.Field(defaults, "timeout"), "spec.defaults.timeout", 0)
 	l.defaults.deadline = l.positive(schema.Field(defaults, "deadline"), "spec.defaults.deadline", 0)
@@ -235,4 +278,15 @@ func AsProblems(err error) (schema.Problems, bool) {
 	var ps schema.Problems
 	ok := errors.As(err, &ps)
 	return ps, ok
+}
+
+// concurrency reads spec.concurrency, which the schema has looked at.
+func (l *loader) concurrency(n *yaml.Node) *Concurrency {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil
+	}
+	return &Concurrency{
+		Group: str(schema.Field(n, "group")), Namespace: str(schema.Field(n, "namespace")), OnConflict: cmp.Or(str(schema.Field(n, "onConflict")), "wait"),
+		WaitTimeout: l.positive(schema.Field(n, "waitTimeout"), "spec.concurrency.waitTimeout", 10*time.Minute),
+	}
 }

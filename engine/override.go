@@ -79,10 +79,11 @@ func (l *loader) distinctParams() {
 	seen := map[string]string{}
 	params := mapping(schema.Field(schema.Field(l.doc.Root, "spec"), "params"))
 	for _, name := range slices.Sorted(maps.Keys(params)) {
-		if other, ok := seen[paramVariable(name)]; ok {
-			l.fail(params[name], schema.Join("spec.params", name), "it and %s have one variable, %s; rename one of them", other, paramVariable(name))
+		variable := paramVariable(name)
+		if other, ok := seen[variable]; ok {
+			l.fail(params[name], schema.Join("spec.params", name), "it and %s have one variable, %s; rename one of them", other, variable)
 		}
-		seen[paramVariable(name)] = name
+		seen[variable] = name
 	}
 }
 

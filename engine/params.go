@@ -21,7 +21,7 @@ func (l *loader) params(spec *yaml.Node) {
 	declared := map[string]*cel.Type{}
 	l.compiler = &compiler{names: &names{params: declared, env: map[string]bool{}, kinds: l.lang.kinds, uses: map[string]string{}, matrices: map[string]*matrixNames{}, left: maxComparisons}}
 	if n := schema.Field(spec, "params"); n != nil && n.Kind == yaml.MappingNode {
-		for i := 0; i+1 < len(n.Content); i += 2 {
+		for i := 0; i+1 < len(n.Content) && !l.full(); i += 2 {
 			name := n.Content[i].Value
 			declared[name] = celType(str(schema.Field(n.Content[i+1], "type")))
 			if n.Content[i+1].Kind == yaml.MappingNode {

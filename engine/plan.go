@@ -19,6 +19,7 @@ type Plan struct {
 	Timeout        time.Duration // all of Steps
 	FinallyTimeout time.Duration // all of Finally
 	FailFast       bool
+	Concurrency    *Concurrency // nil: runs may overlap
 
 	Cluster      map[string]any // spec.cluster, expressions evaluated
 	Stores       map[string]any // spec.stores by name, expressions evaluated
@@ -38,6 +39,14 @@ type Applied struct {
 	Value  string `json:"value"`          // as people may see it
 	Origin string `json:"from"`           // the variable, or the flag
 	Over   string `json:"over,omitempty"` // "nightly.yaml:15", the place it replaced; empty when the file was silent
+}
+
+// Concurrency is spec.concurrency: which runs must not overlap, and what to do when one would.
+type Concurrency struct {
+	Group       string
+	Namespace   string // "" is the plan's
+	OnConflict  string // wait, skip or fail
+	WaitTimeout time.Duration
 }
 
 // Step is one entry of steps or finally.

@@ -38,12 +38,13 @@ type part struct {
 	expr *expression
 }
 
-// scan cuts a string at its `${{ }}`. Offsets are in bytes from the string's start; unclosed is that of a `${{` without its `}}`, or -1.
+// scan cuts a string at its `${{ }}`, of which it looks for one more than may be. Offsets are in bytes from the string's start; unclosed is
+// that of a `${{` without its `}}`, or -1.
 func scan(s string) (texts []string, exprs []string, offsets []int, unclosed int) {
 	done := 0
 	for {
 		start := strings.Index(s, "${{")
-		if start < 0 {
+		if start < 0 || len(exprs) > maxParts {
 			return append(texts, s), exprs, offsets, -1
 		}
 		end := exprEnd(s[start+3:])

@@ -13,7 +13,8 @@ import (
 // rules are a schema in the form that nodes are held against quickly: they tell whether a node is valid and nothing more. The library
 // says what is wrong with one that is not.
 type rules struct {
-	never      bool // the schema false
+	source     map[string]any // the schema
+	never      bool           // the schema false
 	ref        *rules
 	types      []string
 	integer    bool // 8.0 is none; see extra
@@ -124,12 +125,7 @@ func (r *rules) acceptsList(n *yaml.Node) bool {
 func (r *rules) acceptsScalar(n *yaml.Node) bool {
 	switch jsonType(n) {
 	case "string":
-		if r.duration {
-			if _, err := ParseDuration(n.Value); err != nil {
-				return false
-			}
-		}
-		return (r.pattern == nil || r.pattern(n.Value)) && (r.length == limits{} || r.length.hold(float64(utf8.RuneCountInString(n.Value))))
+		return (r.length == limits{} || r.length.hold(float64(utf8.RuneCountInString(n.Value)))) && r.fits(n.Value)
 	case "integer", "number":
 		if r.integer && n.Tag == "!!float" {
 			return false
@@ -137,11 +133,23 @@ func (r *rules) acceptsScalar(n *yaml.Node) bool {
 		if r.value == (limits{}) {
 			return true
 		}
-		x, err := strconv.ParseFloat(n.Value, 64)
+		x, err := number(n)
 		return err == nil && r.value.hold(x)
 	}
 	return true
 }
+
+// fits tells whether a text has the form asked for.
+func (r *rules) fits(text string) bool {
+	if r.duration {
+		if _, err := ParseDuration(text); err != nil {
+			return false
+		}
+	}
+	return r.pattern == nil || r.pattern(text)
+}
+
+func number(n *yaml.Node) (float64, error) { return strconv.ParseFloat(n.Value, 64) }
 
 // jsonType is the JSON type of a node, with integer for numbers that are written as one.
 func jsonType(n *yaml.Node) string {

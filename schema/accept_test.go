@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
@@ -60,6 +61,45 @@ func TestRulesAgreeWithTheLibrary(t *testing.T) {
 	})
 	if valid == 0 {
 		t.Error("no plan was valid, so nothing was shown")
+	}
+}
+
+// TestRulesExplainAsTheLibraryDoes: of a plan that is wrong in places the same is said, whoever is asked.
+func TestRulesExplainAsTheLibraryDoes(t *testing.T) {
+	doc, problems := Parse("rich", []byte(richPlan))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	v, err := NewValidator(Published, []string{"spec.lock", "uses: helm"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	compared := 0
+	rapid.Check(t, func(t *rapid.T) {
+		plan := Value(doc.Root)
+		for range rapid.IntRange(1, 6).Draw(t, "changes") {
+			plan = changed(t, plan)
+		}
+		root := Node(plan)
+		if v.root.accepts(root) {
+			return
+		}
+		wrong := &Document{File: "rich", Root: root}
+		own := v.explain(v.root, wrong, root, "")
+		faults, err := v.ask("", wrong, root, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !own.sure() {
+			t.Fatalf("the rules have no words for what is wrong with %v", plan)
+		}
+		if diff := cmp.Diff(tell(wrong, faults, false), own.problems()); diff != "" {
+			t.Fatalf("the library (-) and the rules (+) differ on %v\n%s", plan, diff)
+		}
+		compared++
+	})
+	if compared == 0 {
+		t.Error("no plan was wrong, so nothing was compared")
 	}
 }
 

@@ -50,6 +50,7 @@ func (a *acceptor) schema(s any) *rules {
 		a.foreign = fmt.Sprintf("a schema of type %T", s)
 		return r
 	}
+	r.source = m
 	for key, v := range m {
 		if !annotations[key] && !a.applicator(r, key, v) && !a.assertion(r, key, v) {
 			a.foreign = key

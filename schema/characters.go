@@ -13,19 +13,22 @@ func isBidi(r rune) bool {
 
 // checkCharacters finds what must not stand anywhere in a file, comments included: a reader would not see it.
 func (d *Document) checkCharacters(data []byte) (ps Problems) {
-	line, col := 1, 1
+	line, col, from := 1, 1, 0 // col is that of data[from]
 	for i := 0; i < len(data); {
+		c := data[i]
+		if c == '\n' {
+			line, col, from = line+1, 1, i+1
+		}
+		if c >= ' ' && c < 0x7f || c == '\n' || c == '\t' {
+			i++
+			continue
+		}
 		r, size := utf8.DecodeRune(data[i:])
 		if message := forbidden(r, size, data[i:]); message != "" {
-			ps = append(ps, d.at(Pos{line, col}, Problem{Message: message}))
-			if len(ps) == shown {
-				return ps
+			col, from = col+utf8.RuneCount(data[from:i]), i
+			if ps = append(ps, d.at(Pos{line, col}, Problem{Message: message})); len(ps) == MaxProblems {
+				return append(ps, d.Rest())
 			}
-		}
-		if r == '\n' {
-			line, col = line+1, 1
-		} else {
-			col++
 		}
 		i += size
 	}

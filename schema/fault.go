@@ -74,7 +74,7 @@ func (f *fault) isSecret() bool {
 
 func (f *fault) unknownFields() (ps Problems) {
 	known := keys(f.parent["properties"])
-	for i := 0; i+1 < len(f.node.Content) && len(ps) < maxLeaves; i += 2 {
+	for i := 0; i+1 < len(f.node.Content) && len(ps) < MaxProblems; i += 2 {
 		if key := f.node.Content[i]; !slices.Contains(known, key.Value) {
 			ps = append(ps, f.unknownField(key, known))
 		}
@@ -213,6 +213,9 @@ func (f *fault) wrongType() string {
 		return f.comment()
 	}
 	message := "expected " + typeNames(f.value) + ", got " + show(f.node)
+	if strings.HasPrefix(f.comment(), "expected ") { // the words of what the type follows from
+		message = f.comment()
+	}
 	switch {
 	case f.node.Kind == yaml.ScalarNode && f.node.Tag == "!!null":
 		return message + "; give it a value, or remove the key"

@@ -18,6 +18,7 @@ type Problem struct {
 	Suggestion string `json:"suggestion,omitempty"` // a name that was probably meant
 	Source     string `json:"source,omitempty"`     // the line of the file
 	Origin     string `json:"origin,omitempty"`     // where the value came from when not from the file: "variable CLUSTER_NAME"
+	More       bool   `json:"more,omitempty"`       // stands for what was not looked for, because so much was found
 }
 
 // Pos is the problem's place.
@@ -93,28 +94,57 @@ func runes(s string, start, n int) string {
 // Problems are all the faults of a file. As an error it prints them all.
 type Problems []Problem
 
-// shown is how many problems are printed; a generated file can have thousands.
+// MaxProblems is how many problems of a file end the search for more. A generated file can have thousands, and nobody reads them.
+const MaxProblems = 200
+
+// shown is how many problems are printed.
 const shown = 50
+
+// Rest stands for the problems that were not looked for.
+func (d *Document) Rest() Problem {
+	return Problem{File: d.File, Message: "the problems found are many; what else is wrong was not looked for", More: true}
+}
+
+// Stopped tells whether the search for problems ended early.
+func (ps Problems) Stopped() bool {
+	return slices.ContainsFunc(ps, func(p Problem) bool { return p.More })
+}
 
 func (ps Problems) Error() string {
 	var b strings.Builder
-	for i, p := range ps {
-		if i == shown {
-			fmt.Fprintf(&b, "… and %d more", len(ps)-shown)
-			break
+	told, left, rest := 0, 0, Problem{}
+	for _, p := range ps {
+		switch {
+		case p.More:
+			rest = p
+		case told == shown:
+			left++
+		default:
+			b.WriteString(p.Error() + "\n")
+			told++
 		}
-		if i > 0 {
-			b.WriteByte('\n')
-		}
-		b.WriteString(p.Error())
 	}
-	return b.String()
+	switch {
+	case left > 0 && rest.More:
+		fmt.Fprintf(&b, "… and at least %d more", left)
+	case left > 0:
+		fmt.Fprintf(&b, "… and %d more", left)
+	case rest.More:
+		b.WriteString(rest.Error())
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// Sorted gives the problems in file order, each once.
+// Sorted gives the problems in file order, each once, and last what stands for more.
 func (ps Problems) Sorted() Problems {
 	out := slices.Clone(ps)
 	slices.SortStableFunc(out, func(a, b Problem) int {
+		if a.More != b.More {
+			if a.More {
+				return 1
+			}
+			return -1
+		}
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Message, b.Message))
 	})
 	return slices.Compact(out)

@@ -1,7 +1,10 @@
 package schema
 
 import (
+	"bytes"
+	"io"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -13,27 +16,30 @@ const (
 )
 
 var (
-	yamlError = regexp.MustCompile(`^yaml: (?:line \d+: )?(.*)`)
+	yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
 	ifTag     = regexp.MustCompile(`^(\s*(?:-\s+)?(?:\{(?:.*[{,\s])?)?if:\s+)!`)
 	ifLine    = regexp.MustCompile(`^(\s*(?:-\s+)?if:\s+)([^"'|>\s].*)$`)
 )
 
 // syntax turns the parser's error into problems, with own words for the mistakes that expressions invite. Where one of them broke the
-// file, all of them are reported: they come in numbers.
-func (d *Document) syntax(err error) Problems {
-	line := d.brokenLine()
+// file, all of them are reported: they come in numbers. read is how many lines the parser had seen.
+func (d *Document) syntax(err error, read int) Problems {
+	line := d.brokenLine(err, read)
 	if _, ok := d.invited(line); ok {
 		var ps Problems
 		for i := range d.lines {
 			if p, ok := d.invited(i + 1); ok {
 				ps = append(ps, p)
 			}
+			if len(ps) == MaxProblems {
+				return append(ps, d.Rest())
+			}
 		}
 		return ps
 	}
 	message := err.Error()
 	if m := yamlError.FindStringSubmatch(message); m != nil {
-		message = m[1]
+		message = m[2]
 	}
 	text := d.lines[line-1]
 	col := len(text) - len(strings.TrimLeft(text, " ")) + 1
@@ -58,18 +64,36 @@ func (d *Document) invited(number int) (Problem, bool) {
 }
 
 // brokenLine gives the line that makes the file no YAML: the first one from which on no beginning of the file can be read. The parser
-// itself often names the line where the surrounding mapping began.
-func (d *Document) brokenLine() int {
-	const budget = 3 << 20 // bytes parsed in the search
+// itself often names the line where the surrounding mapping began. It has read as far as the line, or further where a bracket or quote is
+// open; a large file is not read again to find out.
+func (d *Document) brokenLine(err error, read int) int {
+	last := max(1, min(read, len(d.lines)))
+	if len(strings.Join(d.lines[:last], "\n")) > searchBudget/2 {
+		if m := yamlError.FindStringSubmatch(err.Error()); m != nil && m[1] != "" && strings.Contains(m[2], "unexpected end of stream") {
+			named, _ := strconv.Atoi(m[1])
+			return max(1, min(named, last))
+		}
+		return last
+	}
+	return d.search(last)
+}
+
+const searchBudget = 512 << 10 // bytes parsed in the search for the line that is broken
+
+// search is brokenLine among the first lines, which cannot be read.
+func (d *Document) search(last int) int {
 	spent := 0
 	valid := func(lines int) bool {
 		text := strings.Join(d.lines[:lines], "\n") + "\n"
 		spent += len(text)
 		return decodes(text)
 	}
-	good, bad := 0, len(d.lines)
-	for spent < budget {
-		for good+1 < bad && spent < budget {
+	if last == 1 || valid(last-1) {
+		return last
+	}
+	good, bad := 0, last-1
+	for spent < searchBudget {
+		for good+1 < bad && spent < searchBudget {
 			if middle := (good + bad) / 2; valid(middle) {
 				good = middle
 			} else {
@@ -78,15 +102,38 @@ func (d *Document) brokenLine() int {
 		}
 		// A beginning that ends inside brackets or quotes cannot be read, and a longer one can: look on.
 		next := bad + 1
-		for next < len(d.lines) && spent < budget && !valid(next) {
+		for next < last && spent < searchBudget && !valid(next) {
 			next++
 		}
-		if next >= len(d.lines) || spent >= budget {
+		if next >= last || spent >= searchBudget {
 			break
 		}
-		good, bad = next, len(d.lines)
+		good, bad = next, last
 	}
-	return min(bad, len(d.lines))
+	return bad
+}
+
+// lineReader hands out a line at a time and counts them.
+type lineReader struct {
+	rest  []byte
+	lines int
+	begun bool // within a line
+}
+
+func (r *lineReader) Read(p []byte) (int, error) {
+	if len(r.rest) == 0 {
+		return 0, io.EOF
+	}
+	if !r.begun {
+		r.lines++
+	}
+	n := copy(p, r.rest)
+	if end := bytes.IndexByte(p[:n], '\n'); end >= 0 {
+		n = end + 1
+	}
+	r.begun = r.rest[n-1] != '\n'
+	r.rest = r.rest[n:]
+	return n, nil
 }
 
 // plainWords says in other words what the parser means.

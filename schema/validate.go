@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -13,8 +14,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Validator holds documents against a bundle. Rules made of it accept what is valid; the library is asked, and its schemas compiled, only
-// when they do not, and then has the last word.
+// Validator holds documents against a bundle. Rules made of it accept what is valid and find what is not; the library is asked, and its
+// schemas compiled, only for what they have no words for.
 type Validator struct {
 	raw      map[string]any
 	bundle   []byte
@@ -84,30 +85,51 @@ func (v *Validator) Def(d *Document, name string, node *yaml.Node, path string) 
 	return v.check(name, v.quick.def(name), d, node, path)
 }
 
-func (v *Validator) check(name string, quick *rules, d *Document, root *yaml.Node, path string) (ps Problems) {
-	if v.quick.foreign == "" && quick.accepts(root) {
-		return nil
+func (v *Validator) check(name string, quick *rules, d *Document, root *yaml.Node, path string) Problems {
+	if v.quick.foreign == "" {
+		if quick.accepts(root) {
+			return nil
+		}
+		if x := v.explain(quick, d, root, path); x.sure() {
+			return x.problems()
+		}
 	}
-	s, err := v.compile(name)
+	faults, err := v.ask(name, d, root, path)
 	if err != nil {
 		return Problems{d.Problem(root, path, err.Error())}
 	}
-	err = s.Validate(Value(root))
-	if err == nil {
-		return nil
+	return tell(d, faults, len(faults) >= maxFaults)
+}
+
+// ask gives the faults that the library finds.
+func (v *Validator) ask(name string, d *Document, root *yaml.Node, path string) ([]*fault, error) {
+	s, err := v.compile(name)
+	if err != nil {
+		return nil, err
 	}
+	err = s.Validate(Value(root))
 	var invalid *jsonschema.ValidationError
 	if !errors.As(err, &invalid) {
-		return Problems{d.Problem(root, path, err.Error())}
+		return nil, err
 	}
-	faults := v.faults(d, root, path, leaves(invalid, nil))
+	return v.faults(d, root, path, leaves(invalid, nil)), nil
+}
+
+// tell makes problems of faults. What holds a secret is hidden from all of them. stopped tells that there are more faults.
+func tell(d *Document, faults []*fault, stopped bool) (ps Problems) {
 	for _, f := range faults {
 		if f.node.Kind == yaml.ScalarNode && f.isSecret() {
 			d.hide(f.node)
 		}
 	}
 	for _, f := range faults {
-		ps = append(ps, f.problems()...)
+		if ps = append(ps, f.problems()...); len(ps) >= MaxProblems {
+			ps, stopped = ps[:MaxProblems], true
+			break
+		}
+	}
+	if stopped {
+		ps = append(ps, d.Rest())
 	}
 	return ps.Sorted()
 }
@@ -116,9 +138,13 @@ func (v *Validator) faults(d *Document, root *yaml.Node, path string, errs []*js
 	out := make([]*fault, 0, len(errs))
 	find := finder{}
 	for _, leaf := range errs {
-		node, below := find.lookup(root, leaf.InstanceLocation)
+		at, err := url.PathUnescape(leaf.InstanceLocation)
+		if err != nil {
+			at = leaf.InstanceLocation
+		}
+		node, below := find.lookup(root, at)
 		if strings.Contains(leaf.KeywordLocation, "/propertyNames") {
-			node = keyOf(root, leaf.InstanceLocation)
+			node = keyOf(root, at)
 		}
 		f := &fault{v: v, doc: d, node: node, path: joinPaths(path, below), said: leaf.Message}
 		f.keyword, f.value, f.parent = v.rule(leaf.AbsoluteKeywordLocation)
@@ -153,11 +179,11 @@ func joinPaths(a, b string) string {
 	return a + "." + b
 }
 
-// maxLeaves is how many failed rules of one document are looked at.
-const maxLeaves = 1000
+// maxFaults is how many broken rules of one document are looked at. They can come to fewer problems.
+const maxFaults = 1000
 
 func leaves(e *jsonschema.ValidationError, out []*jsonschema.ValidationError) []*jsonschema.ValidationError {
-	if len(e.Causes) == 0 && len(out) < maxLeaves {
+	if len(e.Causes) == 0 && len(out) < maxFaults {
 		return append(out, e)
 	}
 	for _, cause := range e.Causes {

@@ -22,41 +22,77 @@ const (
 type Document struct {
 	File    string
 	Root    *yaml.Node // a mapping
+	data    []byte
 	lines   []string
 	origins map[*yaml.Node]string // of values that did not come from the file
 	hidden  map[int]bool          // lines that hold a secret and are never shown
+	unseen  int                   // from this line on secrets were not looked for; 0 is nowhere
+	open    map[*yaml.Node]bool   // of the head of a file: what may go on behind it
+	last    *yaml.Node            // of the head of a file: the entry of a list that may go on, which is not judged at all
 }
 
 // Parse reads one YAML document. It refuses what different readers of YAML read differently: duplicate keys, aliases and merge
 // keys, explicit tags, a second document, plain yes/no/on/off, integers that are not plain decimals, control and bidi characters.
 // All problems found are returned at once; the document is nil when there is one.
 func Parse(file string, data []byte) (*Document, Problems) {
-	d := &Document{File: file, origins: map[*yaml.Node]string{}, hidden: map[int]bool{}}
+	d, problems := Scan(file, data)
+	if len(problems) == 0 {
+		problems = d.Parse()
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return d, nil
+}
+
+// Scan does what can be done without parsing: it refuses what is too much, and what a reader would not see. The document has no root yet.
+func Scan(file string, data []byte) (*Document, Problems) {
 	if len(data) > MaxSize {
 		return nil, Problems{{File: file, Message: "the file is larger than 1 MiB; split it into several plans"}}
 	}
 	if marks(data) > maxMarks {
 		return nil, Problems{{File: file, Message: fmt.Sprintf("the file has more than %d lines, fields and entries; split it into several plans", maxMarks)}}
 	}
-	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors begin files with it
-	d.lines = strings.Split(string(data), "\n")
-	if ps := d.checkCharacters(data); len(ps) > 0 {
+	d := newDocument(file, bytes.TrimPrefix(data, []byte("\ufeff"))) // some editors begin files with it
+	if ps := d.checkCharacters(d.data); len(ps) > 0 {
 		return nil, ps
 	}
-	root, ps := d.decode(data)
+	if len(data) > crowdedSize {
+		if pos, found := findCrowd(d.data, maxEntries); found {
+			return nil, Problems{d.problem(pos.Line, pos.Col, "", "more than %d entries", maxEntries)}
+		}
+	}
+	return d, nil
+}
+
+// Parse reads what Scan has let through.
+func (d *Document) Parse() Problems {
+	root, ps := d.decode(d.data)
 	if len(ps) > 0 {
-		return nil, ps.Sorted()
+		return ps.Sorted()
 	}
-	w := walker{doc: d}
-	w.walk(root, "", 0)
-	if root.Kind != yaml.MappingNode {
-		w.add(root, "", "a plan is a mapping that begins with apiVersion and kind, not %s", show(root))
-	}
-	if len(w.problems) > 0 {
-		return nil, w.problems.Sorted()
+	if ps := d.strict(root); len(ps) > 0 {
+		return ps
 	}
 	d.Root = root
-	return d, nil
+	return nil
+}
+
+func newDocument(file string, data []byte) *Document {
+	return &Document{File: file, data: data, lines: strings.Split(string(data), "\n"), origins: map[*yaml.Node]string{}, hidden: map[int]bool{}}
+}
+
+// strict holds a document against the rules of strict YAML.
+func (d *Document) strict(root *yaml.Node) Problems {
+	w := walker{doc: d}
+	w.walk(root, 0)
+	if root.Kind != yaml.MappingNode {
+		w.add(root, "a plan is a mapping that begins with apiVersion and kind, not %s", show(root))
+	}
+	if w.full() {
+		w.problems = append(w.problems, d.Rest())
+	}
+	return w.problems.Sorted()
 }
 
 // marks counts lines, and signs that can begin a value.
@@ -97,7 +133,7 @@ func (d *Document) at(pos Pos, p Problem) Problem {
 		pos = Pos{len(d.lines), len([]rune(d.lines[len(d.lines)-1])) + 1}
 	}
 	p.File, p.Line, p.Col = d.File, pos.Line, pos.Col
-	if pos.Line >= 1 && pos.Line <= len(d.lines) && !d.hidden[pos.Line] {
+	if pos.Line >= 1 && pos.Line <= len(d.lines) && !d.hidden[pos.Line] && (d.unseen == 0 || pos.Line < d.unseen) {
 		p.Source = d.lines[pos.Line-1]
 	}
 	return p
@@ -105,20 +141,21 @@ func (d *Document) at(pos Pos, p Problem) Problem {
 
 // decode gives the first document's root and refuses a second one.
 func (d *Document) decode(data []byte) (*yaml.Node, Problems) {
-	dec := yaml.NewDecoder(bytes.NewReader(data))
+	in := &lineReader{rest: data}
+	dec := yaml.NewDecoder(in)
 	var doc yaml.Node
 	err := dec.Decode(&doc)
 	switch {
 	case errors.Is(err, io.EOF) || err == nil && len(doc.Content) == 0:
 		return nil, Problems{{File: d.File, Message: "the file is empty; a plan begins with apiVersion: plan/v1"}}
 	case err != nil:
-		return nil, d.syntax(err)
+		return nil, d.syntax(err, in.lines)
 	}
 	var second yaml.Node
 	if err := dec.Decode(&second); err == nil {
 		return nil, Problems{d.at(d.documentStart(second), Problem{Message: "a second document begins here; a file holds one plan"})}
 	} else if !errors.Is(err, io.EOF) {
-		return nil, d.syntax(err)
+		return nil, d.syntax(err, in.lines)
 	}
 	return doc.Content[0], nil
 }

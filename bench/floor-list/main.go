@@ -1,4 +1,5 @@
-// Command floor-list reads the lists that a backup of volumes is made of, page by page with client-go, and throws them away.
+// Command floor-list reads lists, page by page with client-go, and throws them away: those whose paths are given, or else those that a backup
+// of volumes is made of.
 package main
 
 import (
@@ -17,11 +18,15 @@ import (
 
 const pageSize = 500
 
-// token is in the list's metadata, which the server writes before the items.
+// token is in the list's metadata, which the server writes before the items; of resources that a CRD defines, after them.
 var token = regexp.MustCompile(`"continue":"([^"]*)"`)
 
 func main() {
-	total, err := run(context.Background())
+	paths := os.Args[1:]
+	if len(paths) == 0 {
+		paths = []string{"/apis/storage.k8s.io/v1/storageclasses", "/api/v1/persistentvolumes", "/api/v1/persistentvolumeclaims"}
+	}
+	total, err := run(context.Background(), paths)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -29,12 +34,12 @@ func main() {
 	fmt.Println(total, "bytes")
 }
 
-func run(ctx context.Context) (total int, err error) {
+func run(ctx context.Context, paths []string) (total int, err error) {
 	client, err := connect()
 	if err != nil {
 		return 0, err
 	}
-	for _, path := range []string{"/apis/storage.k8s.io/v1/storageclasses", "/api/v1/persistentvolumes", "/api/v1/persistentvolumeclaims"} {
+	for _, path := range paths {
 		n, err := list(ctx, client, path)
 		if err != nil {
 			return 0, fmt.Errorf("list %s: %w", path, err)
@@ -64,6 +69,9 @@ func list(ctx context.Context, client *rest.RESTClient, path string) (total int,
 		}
 		total += len(page)
 		found := token.FindSubmatch(page[:min(len(page), 2048)])
+		if found == nil {
+			found = token.FindSubmatch(page[max(len(page)-2048, 0):])
+		}
 		if found == nil || len(found[1]) == 0 {
 			return total, nil
 		}

@@ -58,10 +58,16 @@ func (a *app) apply(r *request, f RunFlags) error {
 	if err != nil {
 		return err
 	}
+	s.run, s.started = id, started
 	signals := watchSignals()
 	defer signals.stop()
 	if err := s.open(signals.ctx); err != nil {
 		return signals.instead(err)
+	}
+	if r.confirm != nil {
+		if err := r.confirm(signals.ctx, s); err != nil {
+			return signals.instead(err)
+		}
 	}
 	printer, err := a.printers(f, r.single)
 	if err != nil {

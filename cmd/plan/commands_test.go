@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -114,14 +115,31 @@ var resources = map[string]struct {
 	"pv":   {kube.Resource{Version: "v1", Resource: "persistentvolumes"}, "PersistentVolume"},
 	"pvc":  {kube.Resource{Version: "v1", Resource: "persistentvolumeclaims"}, "PersistentVolumeClaim"},
 	"node": {kube.Resource{Version: "v1", Resource: "nodes"}, "Node"},
+	"ns":   {kube.Resource{Version: "v1", Resource: "namespaces"}, "Namespace"},
 }
 
-// kubeCommand: kube add pv|pvc|node FILE (an object a line) · kube fail STATUS PATH · kube calls PATH N · kube other N
+// kubeCommand: kube add pv|pvc|node|ns FILE (an object a line) · kube show|remove pv|pvc|node [NAMESPACE/]NAME · kube bind · kube fail STATUS PATH · kube calls PATH N · kube other N
 func (w *world) kubeCommand(ts *testscript.TestScript, _ bool, args []string) {
 	switch args[0] {
 	case "add":
 		r := resources[args[1]]
 		w.kube.Add(r.resource, r.kind, strings.Split(strings.TrimSpace(ts.ReadFile(args[2])), "\n")...)
+	case "show", "remove":
+		r := resources[args[1]].resource
+		namespace, name, namespaced := strings.Cut(args[2], "/")
+		if namespaced {
+			r.Namespace = namespace
+		} else {
+			name = namespace
+		}
+		path := r.Path() + "/" + name
+		if args[0] == "show" {
+			fmt.Fprintln(ts.Stdout(), w.kube.Objects()[path])
+			return
+		}
+		w.kube.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodDelete, path, nil))
+	case "bind":
+		w.kube.BindVolumes()
 	case "fail":
 		w.kube.Fail(kubetest.Fault{Path: args[2], Status: number(ts, args[1])})
 	case "calls":

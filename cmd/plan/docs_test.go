@@ -238,7 +238,7 @@ func TestMigrationNamesEveryVariable(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := regexp.MustCompile(`getenv\("([A-Z0-9_]+)"\)`).FindAllStringSubmatch(string(code), -1)
-	for _, v := range stepVariables {
+	for _, v := range olderSettings {
 		names = append(names, []string{"", v.variable})
 	}
 	if len(names) < 8 {

@@ -49,7 +49,7 @@ func hostileText() map[string]hostile {
 		"text-wide-and-deep": {"more than 250000 lines, fields and entries", "a: [" + rep("["+rep("[1,1,1,1,1,1,1,1],", 50)+"],", 1000) + "]\n"},
 		"text-same-key":      {"duplicate key", lines(9000, func(int) string { return "a: 1\n" })},
 		"text-documents":     {"more than 250000 lines, fields and entries", rep("---\na: 1\n", 100000)},
-		"text-broken-late":   {"not YAML", hostileHead + "  steps:\n" + lines(20000, func(i int) string { return fmt.Sprintf("    - {id: s%d, uses: list-pvs}\n", i) }) + "  }\n"},
+		"text-broken-late":   {"not YAML", hostileHead + "  steps:\n" + lines(9000, func(i int) string { return fmt.Sprintf("    - {id: s%d, uses: list-pvs}\n", i) }) + "  }\n"},
 		"text-broken-often":  {"not YAML", lines(60000, func(i int) string { return fmt.Sprintf("k%d: [1, 2\n", i) })},
 		"text-broken-quotes": {"not YAML", lines(60000, func(i int) string { return fmt.Sprintf("k%d: \"a\n", i) })},
 		"text-broken-indent": {"not YAML", lines(9000, func(i int) string { return rep(" ", i%100) + "- a:\n" })},
@@ -82,6 +82,7 @@ func hostileSteps() map[string]hostile {
 	all := lines(1400, func(i int) string { return fmt.Sprintf("s%d, ", i) })
 	return map[string]hostile{
 		"steps-too-many": {"more than 10000 entries", []byte(planOf(10001, func(i int) string { return fmt.Sprintf("id: s%d, uses: list-pvs", i) }))},
+		"steps-crowd":    {"more than 10000 entries", []byte(planOf(20000, func(i int) string { return fmt.Sprintf("id: s%d, uses: list-pvs", i) }) + "  }\n")},
 		"steps-cycle":    {"cycle", []byte(planOf(1000, func(i int) string { return fmt.Sprintf("id: s%d, uses: list-pvs, needs: [s%d]", i, (i+1)%1000) }))},
 		"steps-cycles":   {"cycle", []byte(planOf(2000, func(i int) string { return fmt.Sprintf("id: s%d, uses: list-pvs, needs: [s%d]", i, i^1) }))},
 		"steps-mesh":     {"a step cannot need itself", []byte(planOf(100, func(i int) string { return fmt.Sprintf("id: s%d, uses: list-pvs, needs: [%s]", i, all[:500]+"s1") }))},

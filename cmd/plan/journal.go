@@ -29,7 +29,7 @@ func (s *session) journal(dir, run string, started time.Time) (engine.Journal, s
 	if err != nil {
 		return nil, "", usage(fmt.Errorf("record the run: %w; --state-dir names another place", err))
 	}
-	return maskedJournal{journal, s.app.masker}, path, nil
+	return maskedJournal{journal, s.app.masker, s.resolver}, path, nil
 }
 
 // stateDir follows the XDG base directory specification. A user without a home, as in a minimal pod, gets a folder of its own among the temporary files.

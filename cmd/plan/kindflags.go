@@ -16,7 +16,7 @@ import (
 // field is a flag made from a property of a schema.
 type field struct {
 	path []string // keep, last
-	kind string   // string, integer, boolean, array, object, secret, value
+	kind string   // string, integer, boolean, array, mappings, object, secret, value
 	flag string   // keep-last, url-from
 	help string
 }
@@ -52,6 +52,8 @@ func flatten(s map[string]any, path []string) (fields []field) {
 		case property["type"] == "object" && property["properties"] != nil:
 			fields = append(fields, flatten(property, below)...)
 			continue
+		case property["type"] == "array" && itemType(property) == "object":
+			f.kind = "mappings"
 		case property["type"] != nil:
 			f.kind, _ = property["type"].(string)
 		}
@@ -61,6 +63,12 @@ func flatten(s map[string]any, path []string) (fields []field) {
 		fields = append(fields, f)
 	}
 	return fields
+}
+
+// itemType is the type of the elements of a list.
+func itemType(list map[string]any) any {
+	items, _ := list["items"].(map[string]any)
+	return items["type"]
 }
 
 // commonFlags are the names of the flags that every kind has.
@@ -89,7 +97,7 @@ func (f field) goType() reflect.Type {
 		return reflect.TypeFor[*int64]()
 	case "boolean":
 		return reflect.TypeFor[*bool]()
-	case "array":
+	case "array", "mappings":
 		return reflect.TypeFor[[]string]()
 	case "object":
 		return reflect.TypeFor[map[string]string]()
@@ -108,6 +116,8 @@ func (f field) tag() reflect.StructTag {
 		tag += ` placeholder:"N"`
 	case "array":
 		tag += ` sep:"none" placeholder:"VALUE"`
+	case "mappings":
+		tag += ` sep:"none" placeholder:"KEY=VALUE[,KEY=VALUE]"`
 	case "object":
 		tag += ` mapsep:"none" placeholder:"KEY=VALUE"`
 	case "secret":
@@ -124,6 +134,12 @@ func (f field) put(with map[string]any, v reflect.Value) error {
 	switch f.kind {
 	case "array", "object":
 		f.set(with, v.Interface())
+	case "mappings":
+		list, err := mappings(f.flag, v.Interface().([]string))
+		if err != nil {
+			return err
+		}
+		f.set(with, list)
 	case "secret":
 		source, err := sourceFlag(f.flag, v.Elem().String())
 		if err != nil {
@@ -148,6 +164,30 @@ func (f field) set(at map[string]any, value any) {
 		at = next
 	}
 	at[f.path[last]] = value
+}
+
+// mappings reads a list of mappings, each as KEY=VALUE with commas between several, or as a JSON object.
+func mappings(flag string, texts []string) ([]any, error) {
+	list := make([]any, len(texts))
+	for i, text := range texts {
+		m := map[string]any{}
+		if strings.HasPrefix(text, "{") {
+			if err := json.Unmarshal([]byte(text), &m); err != nil {
+				return nil, fmt.Errorf("--%s: %q is not a JSON object: %w", flag, text, err)
+			}
+			list[i] = m
+			continue
+		}
+		for pair := range strings.SplitSeq(text, ",") {
+			key, value, ok := strings.Cut(pair, "=")
+			if !ok || key == "" {
+				return nil, fmt.Errorf("--%s: %q: want KEY=VALUE, with commas between several, or a JSON object", flag, text)
+			}
+			m[key] = value
+		}
+		list[i] = m
+	}
+	return list, nil
 }
 
 // sourceFlag reads env:NAME, file:PATH or exec: and a command as a JSON list. A secret itself is never on a command line, where every process of the machine sees it.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -56,6 +57,10 @@ type request struct {
 	flags   []engine.Override
 	single  bool // src was made of the flags of `plan run`
 	offline bool // tolerates required parameters without a value
+	derived bool // src has other steps than the file that is meant, so variables for its steps do not concern it
+
+	// confirm, if not nil, is asked when everything is open and before anything is done.
+	confirm func(context.Context, *session) error
 }
 
 // load reads a plan with everything that may override it.
@@ -85,17 +90,18 @@ func (a *app) load(r *request) (*loaded, error) {
 func (a *app) loadOptions(r *request) engine.LoadOptions {
 	return engine.LoadOptions{
 		Overrides: func(file map[string]any) ([]engine.Override, error) { return r.overrides(file, a.getenv) },
-		Variables: planVariables(os.Environ()), Flags: r.flags, Set: r.set,
+		Variables: r.variables(os.Environ()), Flags: r.flags, Set: r.set,
 		Getenv: os.LookupEnv, Offline: r.offline,
 	}
 }
 
-// planVariables are those that override fields of a plan: PLAN_ and a double underscore. Empty is unset.
-func planVariables(environ []string) map[string]string {
+// variables are those that override fields of a plan: PLAN_ and a double underscore. Empty is unset.
+func (r *request) variables(environ []string) map[string]string {
 	variables := map[string]string{}
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, "PLAN_") && strings.Contains(name, "__") && value != "" {
+		ofSteps := strings.HasPrefix(name, "PLAN_STEP__") || strings.HasPrefix(name, "PLAN_KIND__")
+		if strings.HasPrefix(name, "PLAN_") && strings.Contains(name, "__") && value != "" && !(r.derived && ofSteps) {
 			variables[name] = value
 		}
 	}
@@ -144,5 +150,13 @@ func kindNamed(name any) (steps.Kind, bool) {
 	return kinds[i], true
 }
 
-// usesStore tells whether a kind works on a store: it then has a field of that name.
-func usesStore(kind steps.Kind) bool { return gjson.GetBytes(kind.Schema, "properties.store").Exists() }
+// usesStore tells whether a kind works on a store: it, or a part of its with, then has a field of that name.
+func usesStore(kind steps.Kind) bool {
+	fields := gjson.GetBytes(kind.Schema, "properties")
+	uses := fields.Get("store").Exists()
+	fields.ForEach(func(_, field gjson.Result) bool {
+		uses = uses || field.Get("properties.store").Exists()
+		return !uses
+	})
+	return uses
+}

@@ -9,11 +9,13 @@ import (
 // What the language and the command line have and this version has not. It is refused by name, never accepted and ignored.
 var (
 	laterVerbs = []string{"diff", "render", "preflight", "rbac", "cronjob", "runs", "status", "logs",
-		"cancel", "resume", "delete", "jobs", "backup", "restore", "secret"}
-	laterFlags = []string{"--dry-run", "--only", "--skip", "--from", "--follow", "--state", "--accept-changed"}
-	laterKinds = []string{"backup-node-token", "verify-node-token", "verify-etcd", "verify-longhorn", "verify-backup", "verify-all",
-		"restore-pvs", "restore-nodes", "run-job"}
-	laterFields = []string{"spec.concurrency", "spec.defaults.retry.exitCodes",
+		"cancel", "resume", "delete", "jobs", "secret"}
+	laterFlags = map[string][]string{
+		"apply": {"--dry-run", "--only", "--skip", "--from", "--follow", "--state", "--accept-changed"},
+		"run":   {"--dry-run", "--follow", "--state"},
+	}
+	laterKinds  = []string{"run-job"}
+	laterFields = []string{"spec.defaults.retry.exitCodes",
 		"spec.steps[].retry.exitCodes", "spec.finally[].retry.exitCodes"}
 )
 
@@ -42,7 +44,7 @@ func refuseLater(args []string) error {
 		if arg == "--" {
 			break
 		}
-		if slices.Contains(laterFlags, name) {
+		if slices.Contains(laterFlags[args[0]], name) {
 			return usage(fmt.Errorf("the flag %s is not in this version of plan", name))
 		}
 	}

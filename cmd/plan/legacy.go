@@ -44,8 +44,11 @@ func (t *olderTool) overrides() ([]engine.Override, error) {
 	if err := t.store(); err != nil {
 		return nil, err
 	}
+	if err := t.steps(); err != nil {
+		return nil, err
+	}
 	t.bitwarden()
-	return t.list, t.steps()
+	return t.list, nil
 }
 
 func (t *olderTool) add(o engine.Override) {
@@ -66,11 +69,14 @@ func (t *olderTool) at(path ...string) map[string]any {
 
 // store fills the default store, the only one, or a new one called main from the BWS_SECRET_ID_ variables.
 func (t *olderTool) store() error {
+	spec, found, err := stores.Legacy(t.getenv)
+	if err == nil && !found {
+		return nil // without a look at every step
+	}
 	if !t.needsStore() || t.flags && t.at("spec", "stores") != nil {
 		return nil
 	}
-	spec, found, err := stores.Legacy(t.getenv)
-	if err != nil || !found {
+	if err != nil {
 		return err
 	}
 	name := "main"
@@ -101,16 +107,13 @@ func (t *olderTool) store() error {
 
 // needsStore tells whether a step of the file works on a store.
 func (t *olderTool) needsStore() bool {
-	for _, section := range []string{"steps", "finally"} {
-		list, _ := t.at("spec")[section].([]any)
-		for _, item := range list {
-			step, _ := item.(map[string]any)
-			if kind, ok := kindNamed(step["uses"]); ok && usesStore(kind) {
-				return true
-			}
-		}
-	}
-	return false
+	needed := false
+	_ = t.eachStep(func(_ []string, step map[string]any) error {
+		kind, ok := kindNamed(step["uses"])
+		needed = needed || ok && usesStore(kind)
+		return nil
+	})
+	return needed
 }
 
 // sourceValue is a source as it stands in a plan.
@@ -122,7 +125,7 @@ func sourceValue(s *secrets.Source) map[string]any {
 func (t *olderTool) bitwarden() {
 	base := []string{"spec", "secrets", "bitwarden"}
 	fromStore := slices.ContainsFunc(t.list, func(o engine.Override) bool { return strings.HasPrefix(o.Origin, "BWS_SECRET_ID_") })
-	if t.at(base...) == nil && !fromStore {
+	if t.at(base...) == nil && !fromStore && !t.keepsToken() {
 		return
 	}
 	if url := t.getenv("BWS_SERVER_URL"); url != "" {
@@ -162,60 +165,4 @@ func (t *olderTool) accessToken(path []string) {
 	namespace, name = cmp.Or(namespace, "external-secrets"), cmp.Or(name, "bitwarden-machine-account")
 	t.add(engine.Override{Path: path, Origin: origin, Shown: "Secret " + namespace + "/" + name + ", key token", Default: true,
 		Value: map[string]any{"from": map[string]any{"kubernetes": map[string]any{"namespace": namespace, "name": name, "key": "token"}}}})
-}
-
-// stepVariables are the older settings of steps.
-var stepVariables = []struct{ variable, kind, artefact, field string }{
-	{"S3_PV_BACKUP_PREFIX", "backup-pvs", "pvs", "prefix"},
-	{"S3_NODES_BACKUP_PREFIX", "backup-nodes", "nodes", "prefix"},
-	{"RETENTION_PV_BACKUPS", "backup-pvs", "pvs", "keep"},
-	{"RETENTION_NODE_BACKUPS", "backup-nodes", "nodes", "keep"},
-}
-
-// steps sets prefix and retention of the backup kinds, and of prune for the same artefact. A step of a file without keep gets none: a
-// variable never makes a plan delete that does not. On the command line it does, as it did for the older tool.
-func (t *olderTool) steps() error {
-	for _, section := range []string{"steps", "finally"} {
-		list, _ := t.at("spec")[section].([]any)
-		for i, item := range list {
-			step, _ := item.(map[string]any)
-			if err := t.step([]string{"spec", section, strconv.Itoa(i), "with"}, step); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (t *olderTool) step(path []string, step map[string]any) error {
-	with, _ := step["with"].(map[string]any)
-	keep, _ := with["keep"].(map[string]any)
-	for _, v := range stepVariables {
-		value := t.getenv(v.variable)
-		if value == "" || step["uses"] != v.kind && !(step["uses"] == "prune" && with["artefact"] == v.artefact) {
-			continue
-		}
-		o := engine.Override{Path: slices.Concat(path, []string{v.field}), Value: value, Origin: v.variable, Shown: value}
-		if v.field == "keep" {
-			if t.flags == (keep != nil) {
-				continue
-			}
-			n, err := retention(v.variable, value)
-			if err != nil {
-				return err
-			}
-			o.Path, o.Value = append(o.Path, "last"), n
-		}
-		t.add(o)
-	}
-	return nil
-}
-
-// retention reads how many backups the older tool kept.
-func retention(variable, value string) (int64, error) {
-	n, err := strconv.ParseInt(value, 10, 32)
-	if err != nil || n < 1 {
-		return 0, fmt.Errorf("variable %s: %q is not a number of backups to keep; it must be at least 1", variable, value)
-	}
-	return n, nil
 }

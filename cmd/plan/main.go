@@ -20,6 +20,8 @@ type CLI struct {
 	Apply    ApplyCmd    `cmd:"" help:"Run a plan."`
 	Validate ValidateCmd `cmd:"" help:"Check plans against the schema and for sense, offline."`
 	Run      RunCmd      `cmd:"" help:"Run one step without a plan file."`
+	Backup   BackupCmd   `cmd:"" help:"Look at backups: list, show, compare, check."`
+	Restore  RestoreCmd  `cmd:"" help:"Restore from a backup: show what would be done, ask, do it."`
 	Graph    GraphCmd    `cmd:"" help:"Show in which order the steps of a plan run."`
 	Env      EnvCmd      `cmd:"" help:"List the variables that override fields of a plan, with the values in force."`
 	Explain  ExplainCmd  `cmd:"" help:"Document kinds and fields."`

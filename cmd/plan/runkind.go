@@ -128,43 +128,62 @@ func (a *app) shown(kind string, data []byte) error {
 
 // singleStep is the plan that `plan run` runs.
 func singleStep(kind string, with map[string]any, storeURL string, flags kindFlags) (map[string]any, error) {
-	spec := map[string]any{}
-	if flags.ClusterName != "" {
-		spec["cluster"] = map[string]any{"name": flags.ClusterName}
+	spec, prefix, err := plainSpec(flags.ClusterName, storeURL)
+	if err != nil {
+		return nil, err
 	}
-	if storeURL != "" {
-		store, prefix, err := storeFlag(storeURL)
-		if err != nil {
-			return nil, err
-		}
-		spec["stores"] = map[string]any{"main": store}
-		if prefix != "" {
-			own, _ := with["prefix"].(string)
-			with["prefix"] = strings.TrimSuffix(prefix, "/") + "/" + own
-		}
+	if prefix != "" {
+		own, _ := with["prefix"].(string)
+		with["prefix"] = prefix + own
 	}
 	step := map[string]any{"id": kind, "uses": kind}
 	if len(with) > 0 {
 		step["with"] = with
 	}
 	spec["steps"] = []any{step}
-	return map[string]any{"apiVersion": "plan/v1", "kind": "Plan", "metadata": map[string]any{"name": kind}, "spec": spec}, nil
+	return plainPlan(kind, spec), nil
+}
+
+// plainSpec is the spec of a plan without a file, but for its steps, and what stands before every key (empty, or with a final "/").
+func plainSpec(clusterName, storeURL string) (spec map[string]any, prefix string, err error) {
+	spec = map[string]any{}
+	if clusterName != "" {
+		spec["cluster"] = map[string]any{"name": clusterName}
+	}
+	if storeURL == "" {
+		return spec, "", nil
+	}
+	store, prefix, err := storeFlag(storeURL)
+	if err != nil {
+		return nil, "", err
+	}
+	if prefix != "" {
+		prefix = strings.TrimSuffix(prefix, "/") + "/"
+	}
+	spec["stores"] = map[string]any{"main": store}
+	return spec, prefix, nil
+}
+
+func plainPlan(name string, spec map[string]any) map[string]any {
+	return map[string]any{"apiVersion": "plan/v1", "kind": "Plan", "metadata": map[string]any{"name": name}, "spec": spec}
 }
 
 // olderRetention puts what the older tool's variable says into a plan that is shown: applied as a file it would not be asked.
 func olderRetention(kind string, plan map[string]any, getenv func(string) string) error {
 	step := plan["spec"].(map[string]any)["steps"].([]any)[0].(map[string]any)
 	with, _ := step["with"].(map[string]any)
-	for _, v := range stepVariables {
-		value := getenv(v.variable)
-		if v.kind != kind || v.field != "keep" || value == "" || with["keep"] != nil {
-			continue
+	for _, s := range olderSettings {
+		value := getenv(s.variable)
+		for _, f := range s.fields {
+			if value == "" || !f.of(step) || f.path != "keep.last" || with["keep"] != nil {
+				continue
+			}
+			n, err := s.read(s.variable, value)
+			if err != nil {
+				return err
+			}
+			field{path: []string{"with", "keep", "last"}}.set(step, n)
 		}
-		n, err := retention(v.variable, value)
-		if err != nil {
-			return err
-		}
-		field{path: []string{"with", "keep", "last"}}.set(step, n)
 	}
 	return nil
 }

@@ -30,6 +30,13 @@ type session struct {
 	uid      string
 	specs    map[string]stores.Spec // of the stores in use
 	stores   map[string]objectstore.Store
+
+	// only narrows the steps that may run; nil is all of them. With storesOnly even those do not run: what is wanted is their stores.
+	only       func(*engine.Step) bool
+	storesOnly bool
+
+	run     string    // the run's id
+	started time.Time // its start, whole seconds
 }
 
 // clusterSpec is spec.cluster.
@@ -53,23 +60,30 @@ const (
 
 // newSession decodes what the plan says of cluster, secrets and stores, and reads what is on this machine. It opens no connection.
 func (a *app) newSession(l *loaded) (*session, error) {
-	s := &session{loaded: l, app: a, specs: map[string]stores.Spec{}, stores: map[string]objectstore.Store{}}
+	s := &session{loaded: l, app: a}
+	return s, s.prepare()
+}
+
+// prepare is newSession for a session that is narrowed.
+func (s *session) prepare() error {
+	l, a := s.loaded, s.app
+	s.specs, s.stores = map[string]stores.Spec{}, map[string]objectstore.Store{}
 	if err := steps.Decode(l.Cluster, &s.cluster); err != nil {
-		return nil, usage(fmt.Errorf("read spec.cluster: %w", err))
+		return usage(fmt.Errorf("read spec.cluster: %w", err))
 	}
 	s.cluster.Name = cmp.Or(s.cluster.Name, defaultCluster)
 	var bitwarden secrets.BitwardenSpec
 	if section, ok := l.Secrets["bitwarden"].(map[string]any); ok {
 		if err := steps.Decode(section, &bitwarden); err != nil {
-			return nil, usage(fmt.Errorf("read spec.secrets.bitwarden: %w", err))
+			return usage(fmt.Errorf("read spec.secrets.bitwarden: %w", err))
 		}
 	}
 	s.resolver = secrets.NewResolver(secrets.Options{BaseDir: l.baseDir, LookupEnv: os.LookupEnv, Bitwarden: bitwarden, AllowExec: l.allowExec, Masker: a.masker})
 	if err := s.decodeStores(); err != nil {
-		return nil, err
+		return err
 	}
 	s.addSources()
-	return s, s.resolver.ReadLoadTime()
+	return s.resolver.ReadLoadTime()
 }
 
 // place is a part of a store that a step works on; the store's name is settled.
@@ -121,7 +135,7 @@ func (s *session) decodeStores() error {
 // mayRun are the steps that are not switched off by parameters.
 func (s *session) mayRun() (list []*engine.Step) {
 	for _, step := range slices.Concat(s.Steps, s.Finally) {
-		if !step.Never {
+		if !step.Never && (s.only == nil || s.only(step)) {
 			list = append(list, step)
 		}
 	}
@@ -131,7 +145,7 @@ func (s *session) mayRun() (list []*engine.Step) {
 func (s *session) addSources() {
 	for _, step := range s.mayRun() {
 		all := s.actions[step.ID]
-		if len(all) == 0 {
+		if len(all) == 0 || s.storesOnly {
 			continue
 		}
 		for _, field := range steps.Sources(all[0]) { // a source reads no matrix, so all instances have the same
@@ -189,10 +203,13 @@ func bounded(ctx context.Context, limit time.Duration, ask func(context.Context)
 
 // needsCluster tells whether anything will ask the API server: a step, a secret, or the check of the UID.
 func (s *session) needsCluster() bool {
-	if s.cluster.ExpectUID != "" {
+	if s.cluster.ExpectUID != "" && !s.storesOnly {
 		return true
 	}
 	for _, step := range s.mayRun() {
+		if s.storesOnly {
+			break
+		}
 		if slices.ContainsFunc(s.actions[step.ID], func(a steps.Action) bool { return len(a.Permissions(s.scope())) > 0 }) {
 			return true
 		}

@@ -52,6 +52,10 @@ func collect(structs map[string][]member, name, command string, found map[string
 			collect(structs, m.of, command, found)
 			continue
 		}
+		if _, sub := m.tag.Lookup("cmd"); sub {
+			collect(structs, m.of, command+" "+strings.ToLower(m.name), found)
+			continue
+		}
 		variable := m.tag.Get("env")
 		if variable == "" {
 			continue

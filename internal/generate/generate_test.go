@@ -38,7 +38,8 @@ func TestFlagVariables(t *testing.T) {
 		t.Fatal(err)
 	}
 	for variable, commands := range map[string][]string{
-		"PLAN_STATE_DIR": {"apply", "run"}, "PLAN_STORE": {"run"}, "PLAN_CONTEXT": {"apply", "env", "run"}, "PLAN_OUTPUT": {"apply", "env", "run", "validate", "version"},
+		"PLAN_STATE_DIR": {"apply", "backup verify", "restore", "run"}, "PLAN_STORE": {"backup diff", "backup ls", "backup show", "backup verify", "restore", "run"},
+		"PLAN_MAX_PARALLEL": {"apply", "env", "run"},
 	} {
 		i := slices.IndexFunc(flags, func(f flagVariable) bool { return f.variable == variable })
 		if i < 0 {

@@ -61,6 +61,9 @@ func files(root string) (map[string][]byte, error) {
 	if made["docs/reference/kinds.md"], err = kindsReference(root, lang); err != nil {
 		return nil, err
 	}
+	if made["steps/verifyall/schema.json"], err = verifyAllSchema(); err != nil {
+		return nil, err
+	}
 	made["docs/reference/variables.md"], err = variablesReference(root, lang)
 	return made, err
 }

@@ -1,0 +1,175 @@
+package verifyall
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"plan/internal/checks"
+	"plan/internal/checks/nodetoken"
+	"plan/internal/checks/verify"
+	"plan/steps"
+)
+
+// done is what came of one check.
+type done struct {
+	outcome *verify.Outcome
+	err     error
+	said    []string // what the check logged
+}
+
+// run makes the checks at once and tells of each, in order.
+func run(ctx context.Context, env *steps.Env, list []named) (steps.Result, error) {
+	results := make([]done, len(list))
+	var all sync.WaitGroup
+	for i, c := range list {
+		all.Go(func() { results[i] = one(ctx, env, c) })
+	}
+	all.Wait()
+	var s summary
+	for i, c := range list {
+		if results[i].err != nil {
+			return steps.Result{}, fmt.Errorf("%s: %w", c.name, results[i].err)
+		}
+		s.add(c.name, results[i])
+	}
+	for _, line := range s.lines {
+		env.Log("%s", line)
+	}
+	return steps.Result{Outputs: map[string]any{"checks": s.outputs}, Verdict: steps.Verdict(s.verdict()), Reason: strings.Join(s.reasons, "; ")}, errors.Join(s.errs...)
+}
+
+// one makes a check with an Env of its own: what it logs is told below its line.
+func one(ctx context.Context, env *steps.Env, c named) (d done) {
+	own := *env
+	var turn sync.Mutex
+	own.Log = func(format string, args ...any) {
+		turn.Lock()
+		defer turn.Unlock()
+		d.said = append(d.said, fmt.Sprintf(format, args...))
+	}
+	own.Progress = func(what string, n, total int64, unit string) { env.Progress(c.name+": "+what, n, total, unit) }
+	d.outcome, d.err = c.Check.Check(ctx, &own)
+	if d.err == nil && c.absent != nil {
+		d.outcome = c.absent(d.outcome)
+	}
+	return d
+}
+
+// summary gathers what all checks found.
+type summary struct {
+	verdicts []checks.Verdict
+	lines    []string
+	reasons  []string
+	outputs  []any
+	errs     []error
+}
+
+// signs are those of the outcomes of steps.
+var signs = map[checks.Verdict]string{checks.Pass: "✓", checks.Fail: "✗", checks.Unknown: "?", checks.None: "-"}
+
+func (s *summary) add(name string, d done) {
+	o := d.outcome
+	verdict, reason := o.Verdict(), o.Reason()
+	if o.Absent != nil {
+		verdict, reason = checks.None, "not applicable: "+o.Absent.Message
+		o.Add(*o.Absent)
+	}
+	s.verdicts = append(s.verdicts, verdict)
+	s.lines = append(s.lines, fmt.Sprintf("%s %-14s %-8s %s", signs[verdict], name, word(verdict), reason))
+	for _, line := range append(d.said, o.Lines()...) {
+		s.lines = append(s.lines, "    "+line)
+	}
+	s.reasons = append(s.reasons, name+" "+word(verdict)+": "+reason)
+	if verdict == checks.None {
+		s.reasons[len(s.reasons)-1] = name + " not applicable"
+	}
+	if err := o.Err(); err != nil {
+		s.errs = append(s.errs, fmt.Errorf("%s: %w", name, err))
+	}
+	s.outputs = append(s.outputs, map[string]any{
+		"check": name, "verdict": string(verdict), "reason": reason, "findings": o.Report.Outputs(), "outputs": plain(o.Outputs),
+	})
+}
+
+// word is a verdict for people.
+func word(v checks.Verdict) string {
+	if v == checks.None {
+		return "-"
+	}
+	return string(v)
+}
+
+// plain makes outputs of a check fit for a list: JSON-like values only.
+func plain(outputs map[string]any) map[string]any {
+	out := make(map[string]any, len(outputs))
+	for name, value := range outputs {
+		if s, ok := value.(fmt.Stringer); ok {
+			value = s.String()
+		}
+		out[name] = value
+	}
+	return out
+}
+
+// verdict is the worst of the checks that apply; unknown if none does.
+func (s *summary) verdict() checks.Verdict {
+	for _, v := range []checks.Verdict{checks.Fail, checks.Unknown, checks.Pass} {
+		for _, is := range s.verdicts {
+			if is == v {
+				return v
+			}
+		}
+	}
+	return checks.Unknown
+}
+
+// noneYet says that a sort of backup that nobody asked for, and that was never made, does not apply. One that was made and is gone stale
+// is judged.
+func noneYet(o *verify.Outcome) *verify.Outcome {
+	if o.Verdict() != checks.Fail || o.Count(checks.NoBackup) == 0 {
+		return o
+	}
+	return verify.NotHere("", "there is none in the store", "no backup of this sort was ever made below this prefix, or it is another prefix or store",
+		"name the artefact under backups if there must be one, or make it with backup-pvs or backup-nodes")
+}
+
+// ifConfigured is the check of the node's token where a place is named; without one it does not apply.
+type ifConfigured struct{ check *nodetoken.Check }
+
+func (c ifConfigured) configured() bool { return c.check.In.Count() > 0 }
+
+// Validate wants a place only where one is named.
+func (c ifConfigured) Validate() error {
+	if !c.configured() {
+		return nil
+	}
+	return c.check.Validate()
+}
+
+// Needs is what the place needs.
+func (c ifConfigured) Needs(scope steps.Scope) steps.Needs {
+	if !c.configured() {
+		return steps.Needs{}
+	}
+	return c.check.Needs(scope)
+}
+
+// Permissions are those of the place.
+func (c ifConfigured) Permissions(scope steps.Scope) []steps.Permission {
+	if !c.configured() {
+		return nil
+	}
+	return c.check.Permissions(scope)
+}
+
+// Check checks, or says what is missing.
+func (c ifConfigured) Check(ctx context.Context, env *steps.Env) (*verify.Outcome, error) {
+	if !c.configured() {
+		return verify.NotHere("", "no place is named where the token is kept", "nodeToken.in is not set",
+			"set nodeToken.in: without the token no snapshot of etcd can be restored"), nil
+	}
+	return c.check.Check(ctx, env)
+}
