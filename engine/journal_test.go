@@ -220,3 +220,20 @@ func FuzzReadJournal(f *testing.F) {
 		}
 	})
 }
+
+// Bytes that look like the beginnings of many frames are damage, and found to be that in a time that grows with their number only.
+func TestBytesThatLookLikeManyFramesAreDamage(t *testing.T) {
+	whole, err := EncodeJournal(nil, 1, time.Now(), allRecords()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const size = 8 << 20
+	for len(whole) < size {
+		whole = append(whole, frameMark...)
+		whole = append(whole, 0, 0, size/4>>16, 0, 0, 0, 0, 0)
+	}
+	entries, _, err := ReadJournal(bytes.NewReader(whole))
+	if err == nil || !strings.Contains(err.Error(), "what follows is no journal") || len(entries) != len(allRecords()) {
+		t.Errorf("%d entries, %v", len(entries), err)
+	}
+}

@@ -112,7 +112,11 @@ func ReadJournal(r io.Reader) (entries []JournalEntry, intact int64, err error) 
 	for at < len(b) {
 		body := frameBody(b[at:])
 		if body == nil {
-			if next := nextFrame(b[at:]); next >= 0 {
+			next := nextFrame(b[at:])
+			if next == len(b)-at {
+				return entries, int64(at), fmt.Errorf("read journal: damaged at offset %d, and what follows is no journal", at)
+			}
+			if next >= 0 {
 				return entries, int64(at), fmt.Errorf("read journal: damaged at offset %d, though intact again at %d", at, at+next)
 			}
 			break
@@ -125,14 +129,25 @@ func ReadJournal(r io.Reader) (entries []JournalEntry, intact int64, err error) 
 	return entries, int64(at), nil
 }
 
-// nextFrame finds an intact frame behind the beginning of b.
+// nextFrame finds an intact frame behind the beginning of b: -1 when there is none, and len(b) when so much looks like frames that it is
+// not known. A torn tail has no marks; what was made to have many would take forever to sum.
 func nextFrame(b []byte) int {
+	budget := 16 * int64(len(b))
 	for at := 1; at < len(b); at++ {
 		i := bytes.Index(b[at:], []byte(frameMark))
 		if i < 0 {
 			return -1
 		}
-		if at += i; frameBody(b[at:]) != nil {
+		at += i
+		if rest := b[at:]; len(rest) >= frameHead {
+			if n := int64(binary.LittleEndian.Uint32(rest[len(frameMark):])); n <= int64(len(rest)-frameHead) {
+				budget -= n
+			}
+		}
+		if budget < 0 {
+			return len(b)
+		}
+		if frameBody(b[at:]) != nil {
 			return at
 		}
 	}

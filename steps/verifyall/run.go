@@ -28,7 +28,7 @@ func run(ctx context.Context, env *steps.Env, list []named) (steps.Result, error
 		all.Go(func() { results[i] = one(ctx, env, c) })
 	}
 	all.Wait()
-	var s summary
+	s := summary{named: map[checks.Verdict][]string{}}
 	for i, c := range list {
 		if results[i].err != nil {
 			return steps.Result{}, fmt.Errorf("%s: %w", c.name, results[i].err)
@@ -38,7 +38,7 @@ func run(ctx context.Context, env *steps.Env, list []named) (steps.Result, error
 	for _, line := range s.lines {
 		env.Log("%s", line)
 	}
-	return steps.Result{Outputs: map[string]any{"checks": s.outputs}, Verdict: steps.Verdict(s.verdict()), Reason: strings.Join(s.reasons, "; ")}, errors.Join(s.errs...)
+	return steps.Result{Outputs: map[string]any{"checks": s.outputs}, Verdict: steps.Verdict(s.verdict()), Reason: s.reason()}, errors.Join(s.errs...)
 }
 
 // one makes a check with an Env of its own: what it logs is told below its line.
@@ -62,7 +62,7 @@ func one(ctx context.Context, env *steps.Env, c named) (d done) {
 type summary struct {
 	verdicts []checks.Verdict
 	lines    []string
-	reasons  []string
+	named    map[checks.Verdict][]string // names, those that fail or are unknown with the reason
 	outputs  []any
 	errs     []error
 }
@@ -82,16 +82,33 @@ func (s *summary) add(name string, d done) {
 	for _, line := range append(d.said, o.Lines()...) {
 		s.lines = append(s.lines, "    "+line)
 	}
-	s.reasons = append(s.reasons, name+" "+word(verdict)+": "+reason)
-	if verdict == checks.None {
-		s.reasons[len(s.reasons)-1] = name + " not applicable"
-	}
-	if err := o.Err(); err != nil {
-		s.errs = append(s.errs, fmt.Errorf("%s: %w", name, err))
-	}
 	s.outputs = append(s.outputs, map[string]any{
 		"check": name, "verdict": string(verdict), "reason": reason, "findings": o.Report.Outputs(), "outputs": plain(o.Outputs),
 	})
+	if err := o.Err(); err != nil {
+		s.errs = append(s.errs, fmt.Errorf("%s: %w", name, err))
+	}
+	if verdict == checks.Fail || verdict == checks.Unknown {
+		name += " (" + reason + ")"
+	}
+	s.named[verdict] = append(s.named[verdict], name)
+}
+
+// reason says in one line what came of all, the worst first.
+func (s *summary) reason() string {
+	var parts []string
+	for _, v := range []struct {
+		verdict checks.Verdict
+		word    string
+	}{{checks.Fail, "fail"}, {checks.Unknown, "unknown"}, {checks.Pass, "pass"}, {checks.None, "not applicable"}} {
+		if names := s.named[v.verdict]; len(names) > 0 {
+			parts = append(parts, v.word+": "+strings.Join(names, ", "))
+		}
+	}
+	if len(parts) == 0 {
+		return "every check is off"
+	}
+	return strings.Join(parts, "; ")
 }
 
 // word is a verdict for people.

@@ -9,7 +9,7 @@ say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 [ -t 1 ] && [ -z "${NO_COLOR:-}" ] || say() { printf '\n%s\n' "$*"; }
 
 say "The lab: etcd, kube-apiserver, kube-controller-manager, an S3 server and a Bitwarden server, on loopback, with TLS"
-"$lab" up --seed --dir "$dir"
+"$lab" up --seed --backups --dir "$dir"
 eval "$("$lab" env --dir "$dir")"
 export XDG_STATE_HOME=$dir/state
 export BWS_SERVER_URL=$LAB_BITWARDEN_URL HEALTHCHECKS_URL=$LAB_PING_URL
@@ -26,6 +26,15 @@ done
 
 say "\$ plan apply examples/plans/backup.yaml --set keep=2"
 bin/plan apply examples/plans/backup.yaml --set keep=2
+
+say "\$ plan backup ls --plan examples/plans/backup.yaml"
+bin/plan backup ls --plan examples/plans/backup.yaml
+
+say "\$ plan run backup-node-token --path .../k3s/server/token --to-bitwarden-project homelab"
+BWS_ACCESS_TOKEN=$LAB_BITWARDEN_TOKEN bin/plan run backup-node-token --cluster-name home --path "$LAB_NODE_TOKEN_FILE" --to-bitwarden-project homelab 2>/dev/null
+
+say "Would I get my cluster back?  \$ plan apply examples/plans/verify.yaml"
+bin/plan apply examples/plans/verify.yaml
 
 say "Where to look"
 cat <<EOF

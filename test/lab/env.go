@@ -26,6 +26,7 @@ func (l *Lab) Env() []string {
 		"LAB_BITWARDEN_ENDPOINT_ID=" + l.Bitwarden.EndpointID,
 		"LAB_BITWARDEN_REGION_ID=" + l.Bitwarden.RegionID,
 		"LAB_BITWARDEN_BUCKET_ID=" + l.Bitwarden.BucketID,
+		"LAB_NODE_TOKEN_FILE=" + l.NodeTokenFile(),
 		"LAB_PING_URL=" + l.PingURL,
 		"LAB_PING_FILE=" + l.PingFile,
 	}

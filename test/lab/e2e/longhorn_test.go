@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +8,8 @@ import (
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"plan/test/lab"
 )
 
 // TestLonghorn verifies the lab's Longhorn volumes while Longhorn's resources are not there, and then with each set of them: the tests'
@@ -22,11 +23,7 @@ func TestLonghorn(t *testing.T) {
 			t.Error(got)
 		}
 	})
-	own, err := os.ReadFile("testdata/longhorn.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Run("own", func(t *testing.T) { r.withLonghorn(t, bytes.Split(own, []byte("---\n"))) })
+	t.Run("own", func(t *testing.T) { r.withLonghorn(t, lab.LonghornCRDs()) })
 	for _, dir := range fixtures(t, "longhorn-v*") {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			var crds [][]byte

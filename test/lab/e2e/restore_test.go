@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -194,5 +195,23 @@ func (w *restoreWorld) home(t *testing.T) {
 	got.says(t, "is of cluster home (UID "+r.uid+")", "no node here has that name", "0 unchanged, 0 different")
 	if diff := cmp.Diff((&cluster{rig: r}).objects(t), w.to.objects(t)); diff != "" {
 		t.Errorf("(-backed up +restored):\n%s", diff)
+	}
+	w.drill(t, r, key)
+}
+
+// drill runs the published example with that backup: the nodes have not joined, which it puts up with.
+func (w *restoreWorld) drill(t *testing.T, r *rig, pvs string) {
+	p := r.program(t, "S3_ENDPOINT="+r.S3.Endpoint, "S3_REGION="+r.S3.Region, "S3_BUCKET="+r.S3.Bucket, "S3_ACCESS_KEY="+r.S3.AccessKey, "S3_SECRET_KEY="+r.S3.SecretKey,
+		"AWS_ACCESS_KEY_ID="+r.S3.AccessKey, "AWS_SECRET_ACCESS_KEY="+r.S3.SecretKey)
+	nodes := p.must(t, 0, "run", "backup-nodes", "--cluster-name", "home", "--prefix", "", "-o", "json",
+		"--store", fmt.Sprintf("s3://%s/drill-nodes?endpoint=%s&region=%s&pathStyle=true", r.S3.Bucket, r.S3.Endpoint, r.S3.Region)).json(t).step(t, "backup-nodes").text(t, "key")
+	w.to.wipe(t)
+	plan := filepath.Join(filepath.Dir(example(t)), "restore-drill.yaml")
+	got := p.with("KUBECONFIG="+w.to.Kubeconfig).must(t, 0, "apply", plan, "--set", "pvs="+pvs, "--set", "nodes="+nodes, "-o", "json").json(t)
+	if verdict := got.step(t, "bound").Verdict; verdict != "pass" {
+		t.Errorf("the claims are %s", verdict)
+	}
+	if got.step(t, "volumes").number(t, "created") == 0 || got.step(t, "nodes").Outcome != "ignored" {
+		t.Errorf("%+v", got)
 	}
 }

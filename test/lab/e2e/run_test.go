@@ -135,6 +135,7 @@ type document struct {
 	Run      string
 	Journal  string
 	Outcome  string
+	Verdict  string
 	ExitCode int
 	Error    string
 	Hint     string
@@ -145,6 +146,7 @@ type document struct {
 type stepDocument struct {
 	ID       string
 	Outcome  string
+	Verdict  string
 	Error    string
 	Attempts int
 	Outputs  map[string]any

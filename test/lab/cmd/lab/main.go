@@ -53,6 +53,7 @@ type out struct {
 type up struct {
 	where
 	Seed          bool `help:"Seed it, too."`
+	Backups       bool `help:"With --seed: also what other programs back up, a server's token, snapshots of etcd, Longhorn's backups."`
 	NoControllers bool `help:"Leave kube-controller-manager out: what is written stays as it is."`
 }
 
@@ -72,7 +73,10 @@ func (c *up) Run(ctx context.Context, o *out) error {
 	if !c.Seed {
 		return nil
 	}
-	return l.Seed(ctx)
+	if err := l.Seed(ctx); err != nil || !c.Backups {
+		return err
+	}
+	return l.SeedBackups(ctx)
 }
 
 type down struct {
