@@ -33,6 +33,8 @@ type (
 		PID        int       `json:"pid,omitempty"`
 		BootID     string    `json:"bootID,omitempty"`
 		PIDStarted uint64    `json:"pidStarted,omitempty"` // clock ticks after boot, as in /proc/PID/stat
+		Dir        string    `json:"dir,omitempty"`        // the folder that relative paths are relative to
+		Source     string    `json:"source,omitempty"`     // the plan itself, where it did not come from a file
 	}
 	// AttemptStartedRecord is on disk before the attempt begins.
 	AttemptStartedRecord struct {

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"context"
-	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,6 +17,10 @@ type ApplyCmd struct {
 	FileArg
 	SetFlags
 	ClusterFlags
+	RunIDFlag
+	Only []string `help:"Run only this step; may be given again. Outputs of steps left out come from the plan's last run." placeholder:"STEP" sep:"none"`
+	Skip []string `help:"Leave this step out; may be given again." placeholder:"STEP" sep:"none"`
+	From string   `help:"Run this step and all that need it, and leave the others out." placeholder:"STEP"`
 	RunFlags
 }
 
@@ -37,68 +38,42 @@ func (c *ApplyCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.apply(&request{src: src, set: set, flags: slices.Concat(c.ClusterFlags.overrides(), c.RunFlags.overrides())}, c.RunFlags)
+	r := &request{src: src, set: set, flags: slices.Concat(c.ClusterFlags.overrides(), c.RunFlags.overrides()), run: c.RunID}
+	if len(c.Only)+len(c.Skip) > 0 || c.From != "" {
+		r.leave = func(p *engine.Plan) (map[string]string, error) { return leaveOut(p, c.Only, c.Skip, c.From) }
+	}
+	return a.apply(r, c.RunFlags)
 }
 
 // apply loads a plan, opens what it needs and runs it. Whatever is wrong before the first step leaves everything as it was: even the
 // run's journal is made last.
 func (a *app) apply(r *request, f RunFlags) error {
-	started := time.Now().UTC().Truncate(time.Second)
-	id, err := runID(f.RunID, started)
-	if err != nil {
-		return err
-	}
 	plan, err := a.load(r)
 	if err != nil {
 		return err
 	}
 	a.unused()
 	plan.allowExec = f.AllowExec
-	s, err := a.newSession(plan)
-	if err != nil {
+	e := &execution{session: &session{loaded: plan, app: a}, request: r, flags: f}
+	e.started = time.Now().UTC().Truncate(time.Second)
+	if err := e.narrow(); err != nil {
 		return err
 	}
-	s.run, s.started = id, started
-	signals := watchSignals()
-	defer signals.stop()
-	if err := s.open(signals.ctx); err != nil {
-		return signals.instead(err)
+	if err := e.prepare(); err != nil {
+		return err
+	}
+	e.signals = watchSignals()
+	defer e.signals.stop()
+	defer e.release()
+	if err := e.open(e.signals.ctx); err != nil {
+		return e.signals.instead(err)
 	}
 	if r.confirm != nil {
-		if err := r.confirm(signals.ctx, s); err != nil {
-			return signals.instead(err)
+		if err := r.confirm(e.signals.ctx, e.session); err != nil {
+			return e.signals.instead(err)
 		}
 	}
-	printer, err := a.printers(f, r.single)
-	if err != nil {
-		return err
-	}
-	defer printer.close()
-	journal, path, err := s.journal(f.StateDir, id, started)
-	if err != nil {
-		return err
-	}
-	defer journal.Close()
-	printer.Header(s.header(id, path))
-	a.flush()
-	result := engine.Run(context.WithoutCancel(signals.ctx), plan.Plan, engine.Options{
-		RunID: id, Started: started, Do: s.do(id, started), Classify: classify, Journal: journal, Strict: f.Strict,
-		Interrupt: signals.out, Events: func(e engine.Event) { printer.Event(e); a.flush() },
-	})
-	if err := errors.Join(printer.Close(), result.Err); err != nil {
-		return exit{code: max(result.ExitCode, engine.ExitFailed), err: err, printed: true}
-	}
-	return exit{code: result.ExitCode}.orNil()
-}
-
-func runID(given string, started time.Time) (string, error) {
-	if given == "" {
-		return engine.NewRunID(started, rand.Reader)
-	}
-	if err := engine.CheckRunID(given); err != nil {
-		return "", usage(fmt.Errorf("--run-id: %w", err))
-	}
-	return given, nil
+	return e.execute()
 }
 
 // unused tells of the one variable of the older tool that neither it nor plan has a use for.

@@ -217,8 +217,8 @@ type BackupVerifyCmd struct {
 	MaxAge   string `help:"How old the newest may be. Default: that of the kind verify-backup." placeholder:"DURATION"`
 	Rehearse bool   `help:"Also ask the API server whether it would take the objects (a dry run)."`
 	ArtefactFlags
-	Output   string `short:"o" help:"text, json, ndjson or github." enum:"text,json,ndjson,github" default:"text" env:"PLAN_OUTPUT" placeholder:"FORMAT"`
-	StateDir string `help:"As of apply." env:"PLAN_STATE_DIR" placeholder:"DIR"`
+	Output string `short:"o" help:"text, json, ndjson or github." enum:"text,json,ndjson,github" default:"text" env:"PLAN_OUTPUT" placeholder:"FORMAT"`
+	StateFlags
 }
 
 // Run is `plan backup verify`: a plan with a step for each sort of backup.
@@ -238,7 +238,7 @@ func (c *BackupVerifyCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.apply(r, RunFlags{Output: c.Output, AllowExec: c.AllowExec, StateDir: c.StateDir})
+	return a.apply(r, RunFlags{Output: c.Output, AllowExec: c.AllowExec, StateFlags: c.StateFlags})
 }
 
 // steps is one step for the key that is given, or one for each place and artefact.

@@ -65,7 +65,7 @@ func (w *world) signalled(ts *testscript.TestScript, neg bool, args []string) {
 			if err != nil || notNumber != nil || pid <= 1 {
 				return // the script then waits for an exit code that does not come
 			}
-			_ = syscall.Kill(pid, map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM}[name])
+			_ = syscall.Kill(pid, map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}[name])
 		}
 	}()
 	command := append([]string{"-c", `echo $$ >pid; exec plan "$@"`, "sh"}, args[i+1:]...)

@@ -47,12 +47,16 @@ func absolute(path string) string {
 type RunFlags struct {
 	Output      string `short:"o" help:"text, json, ndjson or github (text with annotations of a workflow)." enum:"text,json,ndjson,github" default:"text" env:"PLAN_OUTPUT" placeholder:"FORMAT"`
 	Events      string `help:"Also write every event to FILE, a line of JSON each." env:"PLAN_EVENTS" placeholder:"FILE"`
-	RunID       string `name:"run-id" help:"The run's name. Without it one is made." placeholder:"ID"`
 	MaxParallel *int   `help:"How many steps run at once, instead of spec.maxParallel." env:"PLAN_MAX_PARALLEL" placeholder:"N"`
 	Timeout     string `help:"Bounds all of steps, instead of spec.timeout." env:"PLAN_TIMEOUT" placeholder:"DURATION"`
 	Strict      bool   `help:"Ignored work exits 1." env:"PLAN_STRICT"`
 	AllowExec   bool   `help:"Let the plan run commands for its values from outside (from: exec)." env:"PLAN_ALLOW_EXEC"`
-	StateDir    string `help:"Where runs are recorded. Default: $XDG_STATE_HOME/plan, or ~/.local/state/plan." env:"PLAN_STATE_DIR" placeholder:"DIR"`
+	StateFlags
+}
+
+// RunIDFlag names a new run.
+type RunIDFlag struct {
+	RunID string `name:"run-id" help:"The run's name. Without it one is made." placeholder:"ID"`
 }
 
 func (f RunFlags) overrides() []engine.Override {

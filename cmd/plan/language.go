@@ -59,6 +59,10 @@ type request struct {
 	offline bool // tolerates required parameters without a value
 	derived bool // src has other steps than the file that is meant, so variables for its steps do not concern it
 
+	run    string                                        // the new run's id; empty: one is made
+	leave  func(*engine.Plan) (map[string]string, error) // which steps are left out, and why; nil: none
+	resume *resumption                                   // nil for a new run
+
 	// confirm, if not nil, is asked when everything is open and before anything is done.
 	confirm func(context.Context, *session) error
 }
@@ -84,6 +88,14 @@ func (a *app) load(r *request) (*loaded, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// kept is the plan itself where it cannot be read again from its file.
+func (r *request) kept() string {
+	if r.src.File == "-" || r.single || r.derived {
+		return string(r.src.Data)
+	}
+	return ""
 }
 
 // loadOptions is what may override the plan's file.

@@ -8,12 +8,8 @@ import (
 
 // What the language and the command line have and this version has not. It is refused by name, never accepted and ignored.
 var (
-	laterVerbs = []string{"diff", "render", "preflight", "rbac", "cronjob", "runs", "status", "logs",
-		"cancel", "resume", "delete", "jobs", "secret"}
-	laterFlags = map[string][]string{
-		"apply": {"--dry-run", "--only", "--skip", "--from", "--follow", "--state", "--accept-changed"},
-		"run":   {"--dry-run", "--follow", "--state"},
-	}
+	laterVerbs  = []string{"diff", "render", "preflight", "rbac", "cronjob", "jobs", "secret"}
+	laterFlags  = map[string][]string{"apply": {"--dry-run", "--follow"}, "run": {"--dry-run", "--follow"}}
 	laterKinds  = []string{"run-job"}
 	laterFields = []string{"spec.defaults.retry.exitCodes",
 		"spec.steps[].retry.exitCodes", "spec.finally[].retry.exitCodes"}

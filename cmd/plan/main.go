@@ -22,12 +22,20 @@ type CLI struct {
 	Run      RunCmd      `cmd:"" help:"Run one step without a plan file."`
 	Backup   BackupCmd   `cmd:"" help:"Look at backups: list, show, compare, check."`
 	Restore  RestoreCmd  `cmd:"" help:"Restore from a backup: show what would be done, ask, do it."`
-	Graph    GraphCmd    `cmd:"" help:"Show in which order the steps of a plan run."`
-	Env      EnvCmd      `cmd:"" help:"List the variables that override fields of a plan, with the values in force."`
-	Explain  ExplainCmd  `cmd:"" help:"Document kinds and fields."`
-	Schema   SchemaCmd   `cmd:"" help:"Print the JSON Schema of plan files, for editors."`
-	Init     InitCmd     `cmd:"" help:"Write a plan to begin with."`
-	Version  VersionCmd  `cmd:"" help:"Print the version."`
+
+	Runs   RunsCmd   `cmd:"" help:"List runs, and when each plan last succeeded."`
+	Status StatusCmd `cmd:"" help:"Show what became of the steps of a run."`
+	Logs   LogsCmd   `cmd:"" help:"Show what the steps of a run said."`
+	Cancel CancelCmd `cmd:"" help:"Ask a run to stop."`
+	Resume ResumeCmd `cmd:"" help:"Go on with a run that was killed, suspended, cancelled or has failed."`
+	Delete DeleteCmd `cmd:"" help:"Delete what is recorded of runs."`
+
+	Graph   GraphCmd   `cmd:"" help:"Show in which order the steps of a plan run."`
+	Env     EnvCmd     `cmd:"" help:"List the variables that override fields of a plan, with the values in force."`
+	Explain ExplainCmd `cmd:"" help:"Document kinds and fields."`
+	Schema  SchemaCmd  `cmd:"" help:"Print the JSON Schema of plan files, for editors."`
+	Init    InitCmd    `cmd:"" help:"Write a plan to begin with."`
+	Version VersionCmd `cmd:"" help:"Print the version."`
 
 	Completion CompletionCmd `cmd:"" help:"Print what makes a shell complete plan's commands."`
 }

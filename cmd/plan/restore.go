@@ -34,15 +34,15 @@ type RestoreCmd struct {
 
 // RunArtefactFlags are the flags of apply that a command with ArtefactFlags has too.
 type RunArtefactFlags struct {
-	Output   string `short:"o" help:"text, json, ndjson or github." enum:"text,json,ndjson,github" default:"text" env:"PLAN_OUTPUT" placeholder:"FORMAT"`
-	Events   string `help:"As of apply." env:"PLAN_EVENTS" placeholder:"FILE"`
-	RunID    string `name:"run-id" help:"As of apply." placeholder:"ID"`
-	Timeout  string `help:"As of apply." env:"PLAN_TIMEOUT" placeholder:"DURATION"`
-	StateDir string `help:"As of apply." env:"PLAN_STATE_DIR" placeholder:"DIR"`
+	Output  string `short:"o" help:"text, json, ndjson or github." enum:"text,json,ndjson,github" default:"text" env:"PLAN_OUTPUT" placeholder:"FORMAT"`
+	Events  string `help:"As of apply." env:"PLAN_EVENTS" placeholder:"FILE"`
+	Timeout string `help:"As of apply." env:"PLAN_TIMEOUT" placeholder:"DURATION"`
+	RunIDFlag
+	StateFlags
 }
 
 func (f RunArtefactFlags) runFlags(allowExec bool) RunFlags {
-	return RunFlags{Output: f.Output, Events: f.Events, RunID: f.RunID, Timeout: f.Timeout, StateDir: f.StateDir, AllowExec: allowExec}
+	return RunFlags{Output: f.Output, Events: f.Events, Timeout: f.Timeout, StateFlags: f.StateFlags, AllowExec: allowExec}
 }
 
 // Run is `plan restore`.
@@ -61,7 +61,7 @@ func (c *RestoreCmd) Run(a *app) error {
 	}
 	run := c.runFlags(c.AllowExec)
 	r.flags = slices.Concat(r.flags, run.overrides())
-	r.confirm = c.confirm
+	r.confirm, r.run = c.confirm, c.RunID
 	return a.apply(r, run)
 }
 

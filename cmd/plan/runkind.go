@@ -28,6 +28,7 @@ type kindFlags struct {
 	ClusterName string `help:"The cluster's name in backup keys." env:"PLAN_CLUSTER_NAME" placeholder:"NAME"`
 	ShowPlan    bool   `help:"Print the plan instead of running it."`
 	ClusterFlags
+	RunIDFlag
 	RunFlags
 }
 
@@ -98,7 +99,7 @@ func (*RunCmd) Run(ctx *kong.Context, a *app) error {
 	if err != nil {
 		return fmt.Errorf("write the plan: %w", err)
 	}
-	return a.apply(&request{src: engine.Source{File: "plan run " + name, Dir: ".", Data: data}, single: true, flags: common}, flags.RunFlags)
+	return a.apply(&request{src: engine.Source{File: "plan run " + name, Dir: ".", Data: data}, single: true, flags: common, run: flags.RunID}, flags.RunFlags)
 }
 
 // showPlan prints the plan with the common flags in it.

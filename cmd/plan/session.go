@@ -35,8 +35,13 @@ type session struct {
 	only       func(*engine.Step) bool
 	storesOnly bool
 
+	recordsInCluster bool // the run is recorded there
+
 	run     string    // the run's id
 	started time.Time // its start, whole seconds
+
+	// connected, if not nil, is called once the cluster is known and before any secret is read.
+	connected func(context.Context) error
 }
 
 // clusterSpec is spec.cluster.
@@ -172,6 +177,11 @@ func (s *session) open(ctx context.Context) error {
 			return err
 		}
 	}
+	if s.connected != nil {
+		if err := s.connected(ctx); err != nil {
+			return err
+		}
+	}
 	clients := secrets.Clients{Namespace: s.namespace()}
 	if s.kube != nil {
 		clients.Kubernetes = s.kube
@@ -203,7 +213,7 @@ func bounded(ctx context.Context, limit time.Duration, ask func(context.Context)
 
 // needsCluster tells whether anything will ask the API server: a step, a secret, or the check of the UID.
 func (s *session) needsCluster() bool {
-	if s.cluster.ExpectUID != "" && !s.storesOnly {
+	if s.recordsInCluster || s.cluster.ExpectUID != "" && !s.storesOnly {
 		return true
 	}
 	for _, step := range s.mayRun() {

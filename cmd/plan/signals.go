@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -19,6 +20,16 @@ type signals struct {
 	ctx  context.Context // ends with the first signal
 	out  chan engine.Signal
 	stop func()
+
+	terminate atomic.Int32 // the engine.Signal that SIGTERM is
+}
+
+// send is a signal that comes from elsewhere.
+func (s *signals) send(sig engine.Signal) {
+	select {
+	case s.out <- sig:
+	default: // nobody needs a fifth
+	}
 }
 
 // watchSignals begins to listen. A reader of the output that goes away is no reason to end a run half way: writing then fails, and that
@@ -26,6 +37,7 @@ type signals struct {
 func watchSignals() *signals {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	s := &signals{ctx: ctx, out: make(chan engine.Signal, 4)}
+	s.terminate.Store(int32(engine.SignalTerminate))
 	raw := make(chan os.Signal, 4)
 	signal.Notify(raw, syscall.SIGINT, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) { // nohup
@@ -38,17 +50,14 @@ func watchSignals() *signals {
 		for caught := range raw {
 			sig, code := engine.SignalInterrupt, engine.ExitInterrupted
 			if caught != syscall.SIGINT {
-				sig, code = engine.SignalTerminate, engine.ExitTerminated
+				sig, code = engine.Signal(s.terminate.Load()), engine.ExitTerminated
 			}
 			if again { // whatever hangs then, such as a reader of the output that no longer reads
 				time.AfterFunc(hardStop, func() { os.Exit(code) })
 			}
 			again = true
 			cancel(exit{code: code, err: errors.New("interrupted before the first step; nothing was done")})
-			select {
-			case s.out <- sig:
-			default: // nobody needs a fifth
-			}
+			s.send(sig)
 		}
 	}()
 	return s

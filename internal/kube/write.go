@@ -44,6 +44,24 @@ func (c *Client) Patch(ctx context.Context, r Resource, name string, patch []byt
 	return c.write(ctx, http.MethodPatch, describe("patch", r, name), r.Path()+"/"+url.PathEscape(name), "application/merge-patch+json", patch, o)
 }
 
+// Delete removes the very object with that UID, as it was at that resourceVersion (Conflict otherwise); an empty precondition is none.
+func (c *Client) Delete(ctx context.Context, r Resource, name, uid, resourceVersion string) error {
+	preconditions := map[string]string{}
+	if uid != "" {
+		preconditions["uid"] = uid
+	}
+	if resourceVersion != "" {
+		preconditions["resourceVersion"] = resourceVersion
+	}
+	what := describe("delete", r, name)
+	body, err := json.Marshal(map[string]any{"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": preconditions})
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	_, err = c.write(ctx, http.MethodDelete, what, r.Path()+"/"+url.PathEscape(name), "application/json", body, WriteOptions{})
+	return err
+}
+
 // describe is the verb and object for errors: create persistentvolumes data-0, get secrets in ns name.
 func describe(verb string, r Resource, name string) string {
 	if r.Namespace != "" {

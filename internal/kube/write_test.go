@@ -48,6 +48,28 @@ func TestWritesAreWhatTheServerStored(t *testing.T) {
 	}
 }
 
+func TestDeleteRemovesWhatItMeans(t *testing.T) {
+	s := kubetest.New(t)
+	c := s.Client(t)
+	made, err := c.Create(t.Context(), secretsOfNS, "a", []byte(secretA), kube.WriteOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, version := gjson.GetBytes(made, "metadata.uid").String(), gjson.GetBytes(made, "metadata.resourceVersion").String()
+	if err := c.Delete(t.Context(), secretsOfNS, "a", "another", version); !apierrors.IsConflict(err) {
+		t.Errorf("another object: %v", err)
+	}
+	if err := c.Delete(t.Context(), secretsOfNS, "a", uid, "1"); !apierrors.IsConflict(err) {
+		t.Errorf("another version: %v", err)
+	}
+	if err := c.Delete(t.Context(), secretsOfNS, "a", uid, version); err != nil {
+		t.Error(err)
+	}
+	if err := c.Delete(t.Context(), secretsOfNS, "a", uid, version); !apierrors.IsNotFound(err) {
+		t.Errorf("the second time: %v", err)
+	}
+}
+
 func TestDryRunStoresNothing(t *testing.T) {
 	s := kubetest.New(t)
 	before := fmt.Sprint(s.Objects())

@@ -108,6 +108,7 @@ type stepJSON struct {
 	Error    string          `json:"error,omitempty"`
 	Cause    []string        `json:"cause,omitempty"`
 	Attempts int             `json:"attempts"`
+	Recorded bool            `json:"recorded,omitempty"` // from an earlier process of the run, or the plan's last run
 	Started  *time.Time      `json:"started,omitempty"`
 	Finished *time.Time      `json:"finished,omitempty"`
 	Outputs  any             `json:"outputs,omitempty"`
@@ -123,7 +124,7 @@ func stepsOf(results []engine.StepResult) []stepJSON {
 
 func stepOf(r engine.StepResult) stepJSON {
 	s := stepJSON{ID: r.ID, Instance: json.RawMessage(r.Instance), Count: r.Instances, Uses: r.Uses, Finally: r.Final, Outcome: r.Outcome, Verdict: r.Verdict,
-		Reason: r.Reason, Cause: r.Cause, Attempts: r.Attempts, Started: moment(r.Started), Finished: moment(r.Finished)}
+		Reason: r.Reason, Cause: r.Cause, Attempts: r.Attempts, Recorded: r.Recorded, Started: moment(r.Started), Finished: moment(r.Finished)}
 	if r.Err != nil {
 		s.Error = r.Err.Error()
 	}

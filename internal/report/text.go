@@ -147,7 +147,10 @@ func mark(o engine.Outcome) (sign, color string) {
 
 func (t *Text) finished(r engine.StepResult) {
 	line := t.paint(mark(r.Outcome)) + " " + fmt.Sprintf("%-*s", t.width, stepName(r.ID, r.Instance)) + "  " + Describe(r)
-	if !r.Started.IsZero() {
+	switch {
+	case r.Recorded:
+		line += "  (from an earlier run of the step)"
+	case !r.Started.IsZero():
 		line += "  (" + span(r.Finished.Sub(r.Started)) + ")"
 	}
 	t.result(line)

@@ -37,6 +37,9 @@ func (s *Server) write(r *http.Request) (int, string) {
 	dry := r.URL.Query().Get("dryRun") == "All"
 	switch r.Method {
 	case http.MethodDelete:
+		if !precondition(body, l.items[at]) {
+			return http.StatusConflict, failure(http.StatusConflict, "Conflict", "the object has been modified: Precondition failed")
+		}
 		if !dry {
 			l.items = slices.Delete(l.items, at, at+1)
 		}
@@ -103,4 +106,18 @@ func resourceVersion(item string) string {
 	}
 	_ = json.Unmarshal([]byte(item), &o) // what is stored is JSON
 	return o.Metadata.ResourceVersion
+}
+
+// precondition compares the preconditions of a delete with what is stored.
+func precondition(options []byte, item string) bool {
+	var o struct {
+		Preconditions struct{ UID, ResourceVersion string }
+	}
+	_ = json.Unmarshal(options, &o) // without options there are none
+	want := o.Preconditions
+	var stored struct {
+		Metadata struct{ UID, ResourceVersion string }
+	}
+	_ = json.Unmarshal([]byte(item), &stored) // what is stored is JSON
+	return (want.UID == "" || want.UID == stored.Metadata.UID) && (want.ResourceVersion == "" || want.ResourceVersion == stored.Metadata.ResourceVersion)
 }

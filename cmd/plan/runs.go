@@ -1,0 +1,301 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"plan/engine"
+	"plan/internal/kube"
+	"plan/internal/printable"
+	"plan/internal/report"
+	"plan/internal/runstore"
+)
+
+// StateFlags say where runs are recorded.
+type StateFlags struct {
+	State    string `help:"Where runs are recorded: local, on this machine, or cluster, in a ConfigMap each. Default: cluster in a pod of a Job that names itself (PLAN_JOB_UID), else local." enum:"local,cluster," default:"" env:"PLAN_STATE" placeholder:"local|cluster"`
+	StateDir string `help:"Where runs are recorded on this machine. Default: $XDG_STATE_HOME/plan, or ~/.local/state/plan." env:"PLAN_STATE_DIR" placeholder:"DIR"`
+}
+
+// inCluster tells whether runs are recorded in the cluster.
+func (f StateFlags) inCluster(a *app) bool {
+	return f.State == "cluster" || f.State == "" && a.getenv(jobUID) != ""
+}
+
+// jobUID is the variable with the UID of the Job whose pods carry one run on.
+const jobUID = "PLAN_JOB_UID"
+
+// ManageFlags are the flags of commands that look at runs.
+type ManageFlags struct {
+	StateFlags
+	ClusterFlags
+}
+
+func (f ManageFlags) store(ctx context.Context, a *app) (runstore.Store, error) {
+	if !f.inCluster(a) {
+		dir, err := stateDir(f.StateDir)
+		return runstore.Local(dir), err
+	}
+	client, err := kube.Load(kube.Config{Kubeconfig: f.Kubeconfig, Context: f.Context, Namespace: f.Namespace, UserAgent: userAgent()})
+	if err != nil {
+		return nil, usage(err)
+	}
+	return runstore.Cluster(client, client.Namespace()), nil
+}
+
+// find opens the store and finds the run that a word means.
+func (f ManageFlags) find(ctx context.Context, a *app, word string) (runstore.Store, runstore.Summary, error) {
+	store, err := f.store(ctx, a)
+	if err != nil {
+		return nil, runstore.Summary{}, err
+	}
+	list, err := store.List(ctx)
+	if err != nil {
+		return nil, runstore.Summary{}, err
+	}
+	run, err := runstore.Find(list, word)
+	if err != nil {
+		return nil, run, usage(fmt.Errorf("%w; `plan runs` lists them", err))
+	}
+	if run.Problem != "" {
+		return nil, run, fmt.Errorf("read run %s: %s", run.ID, run.Problem)
+	}
+	return store, run, nil
+}
+
+// RunsCmd lists runs.
+type RunsCmd struct {
+	ManageFlags
+	OutputFlag
+}
+
+// runLine is a run in output.
+type runLine struct {
+	Run         string     `json:"run"`
+	Plan        string     `json:"plan"`
+	File        string     `json:"file"`
+	Started     time.Time  `json:"started"`
+	State       string     `json:"state"` // running, suspended, stopped, unreadable, or the run's outcome
+	ExitCode    *int       `json:"exitCode,omitempty"`
+	Invocations int        `json:"invocations,omitempty"`
+	Problem     string     `json:"problem,omitempty"`
+	Steps       []stepLine `json:"steps,omitempty"`
+}
+
+type stepLine struct {
+	Step     string         `json:"step"`
+	Outcome  engine.Outcome `json:"outcome"`
+	Verdict  engine.Verdict `json:"verdict,omitempty"`
+	Attempts int            `json:"attempts"`
+	Reason   string         `json:"reason,omitempty"`
+}
+
+func lineOf(s runstore.Summary) runLine {
+	l := runLine{Run: s.ID, Plan: s.Plan, File: s.File, Started: s.Started, State: "stopped", Problem: s.Problem}
+	switch h := s.History; {
+	case s.Problem != "":
+		l.State = "unreadable"
+		return l
+	case s.Running:
+		l.State = "running"
+	case h.Ended != nil:
+		l.State, l.ExitCode = string(h.Ended.Outcome), &h.Ended.ExitCode
+	case h.Suspended:
+		l.State = "suspended"
+	}
+	l.Invocations = s.History.Invocations
+	return l
+}
+
+// Run is `plan runs`.
+func (c *RunsCmd) Run(a *app) error {
+	signals := watchSignals()
+	defer signals.stop()
+	store, err := c.store(signals.ctx, a)
+	if err != nil {
+		return err
+	}
+	list, err := store.List(signals.ctx)
+	if err != nil {
+		return signals.instead(err)
+	}
+	lines := make([]runLine, len(list))
+	for i, s := range list {
+		lines[i] = lineOf(s)
+	}
+	now := time.Now()
+	last := lastSuccesses(list, now)
+	if c.Output != "text" {
+		return report.WriteJSON(a.out, struct {
+			SchemaVersion int           `json:"schemaVersion"`
+			Kind          string        `json:"kind"`
+			Runs          []runLine     `json:"runs"`
+			Plans         []lastSuccess `json:"plans"`
+		}{report.SchemaVersion, "Runs", lines, last})
+	}
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "RUN\tPLAN\tSTARTED\tSTATE\tEXIT")
+	for _, l := range lines {
+		code := "-"
+		if l.ExitCode != nil {
+			code = fmt.Sprint(*l.ExitCode)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", printable.String(l.Run), dash(l.Plan), humanize.RelTime(l.Started, now, "ago", "ahead"), l.State, code)
+	}
+	for _, p := range last {
+		fmt.Fprintf(w, "plan %s: %s\n", printable.String(p.Plan), p.text())
+	}
+	return w.Flush()
+}
+
+// lastSuccess is when a plan last came to a good end.
+type lastSuccess struct {
+	Plan string     `json:"plan"`
+	Run  string     `json:"run,omitempty"`
+	At   *time.Time `json:"started,omitempty"`
+	Age  string     `json:"age,omitempty"`
+}
+
+func (l lastSuccess) text() string {
+	if l.At == nil {
+		return "no run of it is recorded that exited 0"
+	}
+	return "last success " + l.Age + " (run " + printable.String(l.Run) + ")"
+}
+
+func lastSuccesses(list []runstore.Summary, now time.Time) []lastSuccess {
+	all := map[string]lastSuccess{}
+	for _, s := range list {
+		if s.Problem != "" {
+			continue
+		}
+		found := all[s.Plan]
+		found.Plan = s.Plan
+		if good := s.History.Ended != nil && s.History.Ended.ExitCode == engine.ExitOK; good && (found.At == nil || s.Started.After(*found.At)) {
+			at := s.Started
+			found.Run, found.At, found.Age = s.ID, &at, humanize.RelTime(at, now, "ago", "ahead")
+		}
+		all[s.Plan] = found
+	}
+	out := make([]lastSuccess, 0, len(all))
+	for _, l := range all {
+		out = append(out, l)
+	}
+	slices.SortFunc(out, func(a, b lastSuccess) int { return cmp.Compare(a.Plan, b.Plan) })
+	return out
+}
+
+// StatusCmd shows one run.
+type StatusCmd struct {
+	RunID string `arg:"" name:"run" help:"The run: its id, a beginning of it that is unique, or latest." placeholder:"RUN"`
+	ManageFlags
+	OutputFlag
+}
+
+// Run is `plan status`.
+func (c *StatusCmd) Run(a *app) error {
+	signals := watchSignals()
+	defer signals.stop()
+	store, run, err := c.find(signals.ctx, a, c.RunID)
+	if err != nil {
+		return signals.instead(err)
+	}
+	l := lineOf(run)
+	results := run.History.Results()
+	for id, r := range results {
+		l.Steps = append(l.Steps, stepLine{id, r.Outcome, r.Verdict, r.Attempts, r.Reason})
+	}
+	slices.SortFunc(l.Steps, func(x, y stepLine) int {
+		return cmp.Or(results[x.Step].Started.Compare(results[y.Step].Started), cmp.Compare(x.Step, y.Step))
+	})
+	if c.Output != "text" {
+		return report.WriteJSON(a.out, struct {
+			SchemaVersion int    `json:"schemaVersion"`
+			Kind          string `json:"kind"`
+			runLine
+		}{report.SchemaVersion, "RunStatus", l})
+	}
+	code := ""
+	if l.ExitCode != nil {
+		code = fmt.Sprintf(", exit %d", *l.ExitCode)
+	}
+	fmt.Fprintf(a.out, "run %s of plan %s (%s): %s%s\n  started %s, %s\n  kept in %s\n", printable.String(l.Run), printable.String(l.Plan), printable.String(l.File), l.State, code,
+		l.Started.Format(time.RFC3339), report.Plural(l.Invocations, "invocation"), printable.String(store.Describe(run.ID)))
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	for _, s := range l.Steps {
+		r := results[s.Step]
+		r.Attempts = s.Attempts
+		fmt.Fprintf(w, "  %s\t%s\n", printable.String(s.Step), report.Describe(r))
+	}
+	return w.Flush()
+}
+
+// CancelCmd stops a run.
+type CancelCmd struct {
+	RunID string `arg:"" name:"run" help:"The run: its id, a beginning of it that is unique, or latest." placeholder:"RUN"`
+	ManageFlags
+}
+
+// Run is `plan cancel`. It returns when the run was asked, not when it has stopped.
+func (c *CancelCmd) Run(a *app) error {
+	signals := watchSignals()
+	defer signals.stop()
+	store, run, err := c.find(signals.ctx, a, c.RunID)
+	if err != nil {
+		return signals.instead(err)
+	}
+	switch err := store.Cancel(signals.ctx, run.ID); {
+	case errors.Is(err, runstore.ErrNotRunning):
+		return usage(fmt.Errorf("run %s: %w; nothing was done", run.ID, err))
+	case err != nil:
+		return signals.instead(err)
+	}
+	fmt.Fprintf(a.err, "plan: run %s was asked to stop; what runs gets ten seconds, then finally\n", printable.String(run.ID))
+	return nil
+}
+
+// DeleteCmd removes runs.
+type DeleteCmd struct {
+	RunIDs []string `arg:"" name:"run" help:"Runs: their ids, beginnings that are unique, or latest." placeholder:"RUN"`
+	ManageFlags
+}
+
+// Run is `plan delete`.
+func (c *DeleteCmd) Run(a *app) error {
+	signals := watchSignals()
+	defer signals.stop()
+	store, err := c.store(signals.ctx, a)
+	if err != nil {
+		return err
+	}
+	list, err := store.List(signals.ctx)
+	if err != nil {
+		return signals.instead(err)
+	}
+	var ids []string
+	for _, word := range c.RunIDs { // all are found before any is removed
+		run, err := runstore.Find(list, word)
+		if err != nil {
+			return usage(fmt.Errorf("%w; nothing was deleted", err))
+		}
+		ids = append(ids, run.ID)
+	}
+	for _, id := range ids {
+		if err := store.Delete(signals.ctx, id); err != nil {
+			return signals.instead(err)
+		}
+		fmt.Fprintf(a.err, "plan: run %s is deleted\n", printable.String(id))
+	}
+	return nil
+}
+
+// stepNames are ids for messages.
+func stepNames(ids []string) string { return strings.Join(slices.Sorted(slices.Values(ids)), ", ") }
