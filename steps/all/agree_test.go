@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
@@ -78,10 +79,23 @@ func agree(t *rapid.T, lang *engine.Language, editor *jsonschema.Schema) bool {
 	}
 	refused := editor.Validate(schema.Value(doc.Root))
 	_, err = lang.Load(engine.Source{File: "p", Data: data}, engine.LoadOptions{})
+	if refused == nil && onlyReferences(err) {
+		return false
+	}
 	if (err != nil) != (refused != nil) {
 		t.Fatalf("the binary says %v, the schema %v, of\n%s", err, refused, data)
 	}
 	return err != nil
+}
+
+// onlyReferences tells whether all that is wrong is a name that leads nowhere, which a schema cannot see: a slip may take away the axis that
+// an exclude names.
+func onlyReferences(err error) bool {
+	problems, ok := engine.AsProblems(err)
+	for _, p := range problems {
+		ok = ok && strings.HasPrefix(p.Message, "the matrix has no axis ")
+	}
+	return ok
 }
 
 type object = map[string]any
