@@ -12,6 +12,7 @@ import (
 
 	"plan/engine"
 	"plan/internal/lock"
+	"plan/internal/printable"
 	"plan/internal/runstore"
 )
 
@@ -178,12 +179,30 @@ func (e *execution) lock(ctx context.Context) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, lock.ErrHeld) && c.OnConflict == "skip":
-		fmt.Fprintf(e.app.err, "plan: skipped: %v\n", err)
-		return exit{}
+		fmt.Fprintf(e.app.err, "plan: skipped: %s\n", printable.String(err.Error()))
+		return e.skipped()
 	case errors.Is(err, lock.ErrHeld):
 		return exit{code: engine.ExitLocked, err: fmt.Errorf("another run of group %s goes on: %w", c.Group, err)}
 	}
 	return err
+}
+
+// skipped ends a run that did not begin. Programs get the document of a run.
+func (e *execution) skipped() error {
+	if e.flags.Output == "json" || e.flags.Output == "ndjson" {
+		p, err := e.app.printers(e.flags, false)
+		if err != nil {
+			return err
+		}
+		defer p.close()
+		p.Header(e.header(e.run, ""))
+		now := time.Now()
+		p.Event(engine.RunFinished{Stamp: engine.Stamp{Time: now}, Result: engine.RunResult{ID: e.run, Plan: e.Name, Outcome: engine.RunSkipped, Started: e.started, Finished: now}})
+		if err := p.Close(); err != nil {
+			return err
+		}
+	}
+	return exit{}
 }
 
 // release gives the lock back, whatever became of the run.

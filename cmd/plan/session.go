@@ -63,13 +63,7 @@ const (
 	secretsTimeout = 2 * time.Minute // and what commands are given
 )
 
-// newSession decodes what the plan says of cluster, secrets and stores, and reads what is on this machine. It opens no connection.
-func (a *app) newSession(l *loaded) (*session, error) {
-	s := &session{loaded: l, app: a}
-	return s, s.prepare()
-}
-
-// prepare is newSession for a session that is narrowed.
+// prepare decodes what the plan says of cluster, secrets and stores, and reads what is on this machine. It opens no connection.
 func (s *session) prepare() error {
 	l, a := s.loaded, s.app
 	s.specs, s.stores = map[string]stores.Spec{}, map[string]objectstore.Store{}

@@ -73,7 +73,7 @@ func TestSomebodyWhoLabelsARunIsNoOtherWriter(t *testing.T) {
 func TestCancelInAClusterIsHeardByWhoeverHasTheRun(t *testing.T) {
 	virtual(t, func(t *testing.T, w *wiretest.Wire) {
 		s := on(t, w)
-		j := start(t, s)
+		start(t, s)
 		for range 2 {
 			if err := s.Cancel(t.Context(), "a"); err != nil {
 				t.Fatal(err)

@@ -138,6 +138,9 @@ func TestOneRunOfAGroupAtATime(t *testing.T) {
 	<-s.reached
 	p.must(t, 75, "apply", with("fail")).says(t, "another run of group alone goes on", "run ")
 	p.must(t, 0, "apply", with("skip")).says(t, "skipped")
+	if outcome := p.must(t, 0, "apply", with("skip"), "-o", "json").json(t).Outcome; outcome != "skipped" {
+		t.Errorf("the run is %q", outcome)
+	}
 	if n := s.count("/fail") + s.count("/skip"); n != 0 {
 		t.Errorf("%d steps ran beside it", n)
 	}
