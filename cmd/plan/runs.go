@@ -3,10 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -51,13 +49,19 @@ func (f ManageFlags) store(ctx context.Context, a *app) (runstore.Store, error) 
 	return runstore.Cluster(client, client.Namespace()), nil
 }
 
-// find opens the store and finds the run that a word means.
-func (f ManageFlags) find(ctx context.Context, a *app, word string) (runstore.Store, runstore.Summary, error) {
+// list opens the store and lists its runs.
+func (f ManageFlags) list(ctx context.Context, a *app) (runstore.Store, []runstore.Summary, error) {
 	store, err := f.store(ctx, a)
 	if err != nil {
-		return nil, runstore.Summary{}, err
+		return nil, nil, err
 	}
 	list, err := store.List(ctx)
+	return store, list, err
+}
+
+// find opens the store and finds the run that a word means.
+func (f ManageFlags) find(ctx context.Context, a *app, word string) (runstore.Store, runstore.Summary, error) {
+	store, list, err := f.list(ctx, a)
 	if err != nil {
 		return nil, runstore.Summary{}, err
 	}
@@ -119,11 +123,7 @@ func lineOf(s runstore.Summary) runLine {
 func (c *RunsCmd) Run(a *app) error {
 	signals := watchSignals()
 	defer signals.stop()
-	store, err := c.store(signals.ctx, a)
-	if err != nil {
-		return err
-	}
-	list, err := store.List(signals.ctx)
+	_, list, err := c.list(signals.ctx, a)
 	if err != nil {
 		return signals.instead(err)
 	}
@@ -237,65 +237,3 @@ func (c *StatusCmd) Run(a *app) error {
 	}
 	return w.Flush()
 }
-
-// CancelCmd stops a run.
-type CancelCmd struct {
-	RunID string `arg:"" name:"run" help:"The run: its id, a beginning of it that is unique, or latest." placeholder:"RUN"`
-	ManageFlags
-}
-
-// Run is `plan cancel`. It returns when the run was asked, not when it has stopped.
-func (c *CancelCmd) Run(a *app) error {
-	signals := watchSignals()
-	defer signals.stop()
-	store, run, err := c.find(signals.ctx, a, c.RunID)
-	if err != nil {
-		return signals.instead(err)
-	}
-	switch err := store.Cancel(signals.ctx, run.ID); {
-	case errors.Is(err, runstore.ErrNotRunning):
-		return usage(fmt.Errorf("run %s: %w; nothing was done", run.ID, err))
-	case err != nil:
-		return signals.instead(err)
-	}
-	fmt.Fprintf(a.err, "plan: run %s was asked to stop; what runs gets ten seconds, then finally\n", printable.String(run.ID))
-	return nil
-}
-
-// DeleteCmd removes runs.
-type DeleteCmd struct {
-	RunIDs []string `arg:"" name:"run" help:"Runs: their ids, beginnings that are unique, or latest." placeholder:"RUN"`
-	ManageFlags
-}
-
-// Run is `plan delete`.
-func (c *DeleteCmd) Run(a *app) error {
-	signals := watchSignals()
-	defer signals.stop()
-	store, err := c.store(signals.ctx, a)
-	if err != nil {
-		return err
-	}
-	list, err := store.List(signals.ctx)
-	if err != nil {
-		return signals.instead(err)
-	}
-	var ids []string
-	for _, word := range c.RunIDs { // all are found before any is removed
-		run, err := runstore.Find(list, word)
-		if err != nil {
-			return usage(fmt.Errorf("%w; nothing was deleted", err))
-		}
-		ids = append(ids, run.ID)
-	}
-	for _, id := range ids {
-		if err := store.Delete(signals.ctx, id); err != nil {
-			return signals.instead(err)
-		}
-		fmt.Fprintf(a.err, "plan: run %s is deleted\n", printable.String(id))
-	}
-	return nil
-}
-
-// stepNames are ids for messages.
-func stepNames(ids []string) string { return strings.Join(slices.Sorted(slices.Values(ids)), ", ") }

@@ -17,6 +17,8 @@ import (
 
 	"github.com/tidwall/gjson"
 	"k8s.io/client-go/rest"
+
+	"plan/internal/pause"
 )
 
 // maxObject bounds an answer that holds one object; etcd refuses objects far smaller than that.
@@ -48,7 +50,7 @@ func New(config *rest.Config, context, namespace string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a client for %s: %w", base.Host, err)
 	}
-	return &Client{http: client, base: base, config: c, context: context, namespace: namespace, sleep: sleep}, nil
+	return &Client{http: client, base: base, config: c, context: context, namespace: namespace, sleep: pause.For}, nil
 }
 
 // http1 asks for HTTP/1.1. A list is one large answer after the other, and HTTP/2 cuts each into frames of 16 KiB with accounting
@@ -175,15 +177,4 @@ func (c *Client) try(req *http.Request, buf *bytes.Buffer, limit int64) (time.Du
 		return -1, fmt.Errorf("the answer of %d bytes is not JSON or not whole: %w", n, io.ErrUnexpectedEOF)
 	}
 	return -1, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }

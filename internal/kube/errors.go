@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -13,6 +14,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"plan/internal/errclass"
 )
 
 var (
@@ -63,6 +66,11 @@ func statusError(req *http.Request, resp *http.Response) error {
 	text := strings.Join(strings.Fields(string(body[:min(len(body), 200)])), " ")
 	return apierrors.NewGenericServerResponse(resp.StatusCode, strings.ToLower(req.Method), schema.GroupResource{}, "",
 		text, seconds, true)
+}
+
+// Passing tells whether the same call may succeed later: it was not answered, ran out of its time, or its error passes by itself.
+func Passing(err error) bool {
+	return errors.Is(err, ErrUnanswered) || errors.Is(err, context.DeadlineExceeded) || errclass.Classify(err).Class == errclass.Transient
 }
 
 // refused tells whether the server said no, so that nothing was executed.

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"plan/internal/kube"
+	"plan/internal/pause"
+
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
@@ -44,7 +47,7 @@ func (l *lease) renewals(ctx context.Context) (lost bool) {
 		if due := t.Renew - steady; due > 0 {
 			nap = min(nap, due)
 		}
-		if !sleep(ctx, nap) {
+		if pause.For(ctx, nap) != nil {
 			return false
 		}
 		steady, wall := l.age()
@@ -109,7 +112,7 @@ func (l *lease) giveBack(ctx context.Context) error {
 		if !mine && err == nil {
 			return nil
 		}
-		if err != nil && (!passing(err) || !sleep(ctx, l.times.Poll/4)) {
+		if err != nil && (!kube.Passing(err) || pause.For(ctx, l.times.Poll/4) != nil) {
 			return fmt.Errorf("release %s: others have to wait until it runs out: %w", l.describe(), err)
 		}
 	}

@@ -11,8 +11,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"plan/internal/errclass"
 	"plan/internal/kube"
+	"plan/internal/pause"
 )
 
 // ErrForeign means that there is a Lease of the group's name which plan did not make. It is left alone.
@@ -103,32 +103,16 @@ func (l *lease) acquire(ctx context.Context, o Options) error {
 			if alive := seen.changed && time.Since(seen.at) < l.times.Renew*3/2; alive && waited >= o.Wait {
 				return err
 			}
-		case err != nil && (!passing(err) || waited >= max(o.Wait, l.times.Duration)):
+		case err != nil && (!kube.Passing(err) || waited >= max(o.Wait, l.times.Duration)):
 			return fmt.Errorf("take %s: %w", l.describe(), err)
 		}
-		pause := l.times.Poll
+		delay := l.times.Poll
 		if err == nil {
-			pause /= 20 // the record changed under our hands
+			delay /= 20 // the record changed under our hands
 		}
-		if !sleep(ctx, pause+rand.N(pause/4+1)) {
+		if pause.For(ctx, delay+rand.N(delay/4+1)) != nil {
 			return fmt.Errorf("take %s: %w", l.describe(), ctx.Err())
 		}
-	}
-}
-
-// passing tells whether the same call may succeed later.
-func passing(err error) bool {
-	return errors.Is(err, kube.ErrUnanswered) || errors.Is(err, context.DeadlineExceeded) || errclass.Classify(err).Class == errclass.Transient
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }
 

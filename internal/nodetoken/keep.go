@@ -8,6 +8,7 @@ import (
 
 	"plan/internal/bitwarden"
 	"plan/internal/errclass"
+	"plan/internal/pause"
 )
 
 // The actions that keeping a token comes to.
@@ -121,11 +122,11 @@ func settle(ctx context.Context, p Place, w Write, over Kept, cause error) error
 	late := p.Late(over)
 	ctx, cancel := alive(ctx)
 	defer cancel()
-	for _, pause := range looks {
-		if !late && pause > 0 {
+	for _, delay := range looks {
+		if !late && delay > 0 {
 			break
 		}
-		if err := wait(ctx, pause); err != nil {
+		if err := pause.For(ctx, delay); err != nil {
 			return lost(w, errors.Join(cause, err))
 		}
 		seen, err := p.Look(ctx, w.Slot)
@@ -165,15 +166,4 @@ func alive(ctx context.Context) (context.Context, context.CancelFunc) {
 		return context.WithTimeout(context.WithoutCancel(ctx), grace)
 	}
 	return context.WithCancel(ctx)
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"plan/internal/backup"
 	"plan/internal/objects"
 )
 
@@ -93,4 +94,32 @@ func choose(all []Object, only []string) ([]Object, []error) {
 		}
 	}
 	return list, problems
+}
+
+// CheckChoice finds what is wrong with what a step wants restored: the key of a backup of an artefact (empty where only the run knows it)
+// and patterns.
+func CheckChoice(key string, want backup.Artefact, only []string) (problems []error) {
+	if parsed, err := backup.ParseKey(key); key != "" {
+		switch {
+		case err != nil:
+			problems = append(problems, fmt.Errorf("with.key: %w", err))
+		case parsed.Artefact != want:
+			problems = append(problems, fmt.Errorf("with.key: it is of %s: use restore-%s", parsed.Artefact, parsed.Artefact))
+		}
+	}
+	for i, pattern := range only {
+		if _, err := ParsePattern(pattern); err != nil {
+			problems = append(problems, fmt.Errorf("with.only[%d]: %w", i, err))
+		}
+	}
+	return problems
+}
+
+// Folder is the folder that a backup is in; empty where only the run knows the key.
+func Folder(key string) string {
+	parsed, err := backup.ParseKey(key)
+	if err != nil {
+		return ""
+	}
+	return parsed.Folder()
 }

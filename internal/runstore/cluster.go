@@ -11,6 +11,7 @@ import (
 
 	"plan/engine"
 	"plan/internal/kube"
+	"plan/internal/pause"
 )
 
 // maxTakes is how often a run is opened anew when another writes to it meanwhile.
@@ -129,9 +130,9 @@ func (s *ClusterStore) ofRun(ctx context.Context, name, id, part string) (*confi
 func (s *ClusterStore) again(ctx context.Context, call func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+	for delay := firstPause; ; delay = min(2*delay, lastPause) {
 		err := call(ctx)
-		if err == nil || !passing(err) || !sleep(ctx, pause) {
+		if err == nil || !kube.Passing(err) || pause.For(ctx, delay) != nil {
 			return err
 		}
 	}

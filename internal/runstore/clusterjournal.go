@@ -13,6 +13,7 @@ import (
 	"plan/engine"
 	"plan/internal/errclass"
 	"plan/internal/kube"
+	"plan/internal/pause"
 )
 
 // ErrForeignWriter means that another process has taken the run, or that it was deleted. It is an errclass.ErrLost. Nothing is written to
@@ -67,7 +68,7 @@ func (j *clusterJournal) Close() error {
 func (j *clusterJournal) write(ctx context.Context, next stamp) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	pause := firstPause
+	delay := firstPause
 	for {
 		j.object.BinaryData = map[string][]byte{journalKey: j.packed.bytes()}
 		j.object.sign(next)
@@ -76,17 +77,17 @@ func (j *clusterJournal) write(ctx context.Context, next stamp) error {
 			j.last = next
 			return nil
 		}
-		if definite := !passing(err) && !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err); definite {
+		if definite := !kube.Passing(err) && !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err); definite {
 			return j.whose(err)
 		}
 		done, unknown := j.look(ctx, next)
-		if done || unknown != nil && !passing(unknown) {
+		if done || unknown != nil && !kube.Passing(unknown) {
 			return unknown
 		}
-		if !sleep(ctx, pause+rand.N(pause/2)) {
+		if pause.For(ctx, delay+rand.N(delay/2)) != nil {
 			return fmt.Errorf("not confirmed in time, so whether it was stored is not known: %w", err)
 		}
-		pause = min(2*pause, lastPause)
+		delay = min(2*delay, lastPause)
 	}
 }
 
@@ -121,22 +122,6 @@ func (j *clusterJournal) look(ctx context.Context, next stamp) (done bool, err e
 		return false, nil
 	default:
 		return false, ErrForeignWriter
-	}
-}
-
-// passing tells whether the same call may succeed later.
-func passing(err error) bool {
-	return errors.Is(err, kube.ErrUnanswered) || errors.Is(err, context.DeadlineExceeded) || errclass.Classify(err).Class == errclass.Transient
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }
 

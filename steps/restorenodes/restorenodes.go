@@ -49,20 +49,7 @@ type Action struct {
 
 // Validate wants the key of a backup of nodes, and patterns that can be read. The key may be known only at run time.
 func (a *Action) Validate() error {
-	var problems []error
-	if key, err := backup.ParseKey(a.Key); a.Key != "" {
-		switch {
-		case err != nil:
-			problems = append(problems, fmt.Errorf("with.key: %w", err))
-		case key.Artefact != backup.Nodes:
-			problems = append(problems, fmt.Errorf("with.key: it is of %s: use restore-%s", key.Artefact, key.Artefact))
-		}
-	}
-	for i, pattern := range a.Only {
-		if _, err := restore.ParsePattern(pattern); err != nil {
-			problems = append(problems, fmt.Errorf("with.only[%d]: %w", i, err))
-		}
-	}
+	problems := restore.CheckChoice(a.Key, backup.Nodes, a.Only)
 	for i, pattern := range a.Annotations {
 		if err := restore.CheckAnnotation(pattern); err != nil {
 			problems = append(problems, fmt.Errorf("with.annotations[%d]: %w", i, err))
@@ -73,11 +60,7 @@ func (a *Action) Validate() error {
 
 // Needs is the folder that the backup is in; the key may be known only at run time.
 func (a *Action) Needs(steps.Scope) steps.Needs {
-	place := steps.Place{Store: a.Store}
-	if key, err := backup.ParseKey(a.Key); err == nil {
-		place.Prefix = key.Folder()
-	}
-	return steps.Needs{Places: []steps.Place{place}}
+	return steps.Needs{Places: []steps.Place{{Store: a.Store, Prefix: restore.Folder(a.Key)}}}
 }
 
 // Permissions are those of comparing and changing nodes.
