@@ -108,7 +108,7 @@ func (s *summary) reason() string {
 	if len(parts) == 0 {
 		return "every check is off"
 	}
-	return strings.Join(parts, "; ")
+	return strings.TrimPrefix(strings.Join(parts, "; "), "pass: ") // where nothing is worse, the verdict says so
 }
 
 // word is a verdict for people.
