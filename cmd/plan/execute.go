@@ -131,9 +131,15 @@ type quiet struct{ report.Printer }
 
 func (q quiet) Close() error { _ = q.Printer.Close(); return nil }
 
-// forget removes old runs of this machine. That it cannot is told and no failure.
+// forget removes old runs of this machine. That it cannot is told and no failure. All runs have to be read for it, so it is done only where
+// there are many, and then every so often.
 func (e *execution) forget(ctx context.Context) {
-	if e.recordsInCluster {
+	const often = 8
+	local, ok := e.runs.(*runstore.LocalStore)
+	if !ok {
+		return
+	}
+	if n := local.Count(); n <= keepRuns || n%often != 0 {
 		return
 	}
 	list, err := e.runs.List(ctx)

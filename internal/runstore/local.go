@@ -43,6 +43,12 @@ func (s *LocalStore) EventsFile(id string) string {
 	return filepath.Join(s.dir, id, "events.ndjson")
 }
 
+// Count is how many runs there are, without a look into any.
+func (s *LocalStore) Count() int {
+	entries, _ := os.ReadDir(s.dir) // a folder that cannot be read has none to remove either
+	return len(entries)
+}
+
 // Describe implements Store.
 func (s *LocalStore) Describe(id string) string { return s.journal(id) }
 

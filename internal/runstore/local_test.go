@@ -271,3 +271,20 @@ func TestDeleteRemovesAllThatIsKeptOfARun(t *testing.T) {
 		t.Errorf("left: %v, %v", left, err)
 	}
 }
+
+func TestCountLooksIntoNoRun(t *testing.T) {
+	s := Local(t.TempDir())
+	if n := s.Count(); n != 0 {
+		t.Errorf("%d before the first", n)
+	}
+	for _, id := range []string{"a", "b"} {
+		j, err := s.Create(t.Context(), id, begun(id, t0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		j.Close()
+	}
+	if n := s.Count(); n != 2 {
+		t.Errorf("%d of 2", n)
+	}
+}
