@@ -10,7 +10,7 @@ LAB_DIR ?= $(CURDIR)/.lab
 LAB     := bin/lab
 GO      := CGO_ENABLED=0 go
 
-.PHONY: build demo test quick reliability lint generate bench lab-up lab-down lab install clean
+.PHONY: build demo test quick reliability lint release vuln generate bench lab-up lab-down lab install clean
 
 build: ## bin/plan
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/plan ./cmd/plan
@@ -36,7 +36,14 @@ reliability: ## the large numbers, fuzzing (FUZZTIME=60s each), and what hostile
 lint: ## formatting, vet, staticcheck
 	test/lint.sh
 
-generate: ## files made from the kinds
+release: ## dist: archives, SBOMs and checksums of the commit, built twice and compared; VERSION=1.2.3, TARGETS=linux/amd64,… for some only
+	$(GO) run ./internal/release -version '$(VERSION)' -only '$(TARGETS)'
+
+vuln: ## known vulnerabilities; asks vuln.go.dev, or the database that GOVULNDB names
+	internal/release/vuln.sh
+
+generate: ## files made from the kinds; twice, since the schema of verify-all is made of others and goes into the bundle
+	$(GO) run ./internal/generate .
 	$(GO) run ./internal/generate .
 
 bench: build lab ## figures beside their peers; writes docs/performance.md

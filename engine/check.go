@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"strings"
 
 	"cel.dev/cel-go/common/types"
@@ -137,7 +138,7 @@ func (l *loader) store(d *decl, n *yaml.Node, with map[string]any) {
 	d.step.Store = fallback
 	for _, section := range sections {
 		part := storePart{l, d, n, d.with, with, d.path + ".with", section}
-		if !part.enter() {
+		if !part.enter() || !part.wanted() {
 			continue
 		}
 		name := part.name()
@@ -147,22 +148,28 @@ func (l *loader) store(d *decl, n *yaml.Node, with map[string]any) {
 			}
 			name = fallback
 		}
-		if section == "" {
+		if section.path == "" {
 			d.step.Store = name
 		}
 		if name != "" {
-			d.step.Stores[section] = name
+			d.step.Stores[section.path] = name
 			part.with["store"] = name
 		}
 	}
 }
 
-// storeSections are the parts of a kind's with that have a field store: "" is with itself.
-func (l *loader) storeSections(kind string) []string {
+// storeSection is a part of a kind's with that has a field store.
+type storeSection struct {
+	path string   // "" is with itself
+	with []string // fields of it without which it uses no store
+}
+
+// storeSections are the parts of a kind's with that have a field store.
+func (l *loader) storeSections(kind string) []storeSection {
 	sections, known := l.sections[kind]
 	if !known {
-		for _, path := range l.lang.validator.Named("kind."+kind, "store") {
-			sections = append(sections, strings.TrimSuffix(strings.TrimSuffix(path, "store"), "."))
+		for _, p := range l.lang.validator.Named("kind."+kind, "store") {
+			sections = append(sections, storeSection{strings.Join(p.Path[:len(p.Path)-1], "."), p.With})
 		}
 		l.sections[kind] = sections
 	}
@@ -177,21 +184,27 @@ type storePart struct {
 	fields  *template
 	with    map[string]any
 	path    string
-	section string
+	section storeSection
 }
 
 // enter goes to the section; false where the plan does not have it.
 func (p *storePart) enter() bool {
-	if p.section == "" {
+	section := p.section.path
+	if section == "" {
 		return true
 	}
-	node, fields := schema.Field(p.node, p.section), p.fields.fields[p.section]
-	with, ok := p.with[p.section].(map[string]any)
+	node, fields := schema.Field(p.node, section), p.fields.fields[section]
+	with, ok := p.with[section].(map[string]any)
 	if node == nil || fields == nil || !ok {
 		return false
 	}
-	p.node, p.fields, p.with, p.path = node, fields, with, p.path+"."+p.section
+	p.node, p.fields, p.with, p.path = node, fields, with, p.path+"."+section
 	return true
+}
+
+// wanted tells whether what the plan writes here uses a store at all.
+func (p *storePart) wanted() bool {
+	return !slices.ContainsFunc(p.section.with, func(field string) bool { return schema.Field(p.node, field) == nil })
 }
 
 // named tells whether the plan names a store here.

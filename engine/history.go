@@ -47,6 +47,9 @@ func (h *History) take(e JournalEntry) {
 	case RunStartedRecord:
 		h.Last, h.Ended, h.Suspended = r, nil, false
 		h.Invocations++
+		for _, id := range r.Again {
+			h.Forget(id)
+		}
 	case AttemptStartedRecord:
 		u := h.unit(r.Step, r.Instance)
 		u.attempts, u.open, u.finished = r.Attempt, true, nil
@@ -85,8 +88,12 @@ func (u *unitHistory) done() bool {
 // result is a finished unit's result.
 func (u *unitHistory) result() StepResult {
 	f := u.finished
+	var err error
+	if f.Error != "" {
+		err = errors.New(f.Error)
+	}
 	return StepResult{
-		ID: f.Step, Instance: f.Instance, Instances: f.Instances, Final: f.Final, Outcome: f.Outcome, Verdict: f.Verdict, OwnIf: f.OwnIf,
+		Err: err, ID: f.Step, Instance: f.Instance, Instances: f.Instances, Final: f.Final, Outcome: f.Outcome, Verdict: f.Verdict, OwnIf: f.OwnIf,
 		Attempts: f.Attempts, Reason: f.Reason, Cause: f.Cause, Started: f.Started, Finished: u.at, Outputs: f.Outputs, Recorded: true,
 	}
 }
@@ -108,7 +115,7 @@ func (h *History) Results() map[string]StepResult {
 // Lost are the steps and instances whose outcome is not known.
 func (h *History) Lost() (ids []string) {
 	for id, u := range h.units {
-		if u.finished != nil && u.finished.Outcome == Lost {
+		if u.finished != nil && u.finished.Outcome == Lost && u.finished.Instances == 0 {
 			ids = append(ids, id)
 		}
 	}
@@ -220,11 +227,21 @@ func (w *walker) remembered(s *stepState) bool {
 			w.finish(s)
 			return true
 		}
-	} else if w.main == nil && w.run.opts.known(&s.result).done() {
+	} else if w.main == nil && w.run.opts.known(&s.result).done() && w.allDone(s) {
 		w.expand(s) // its instances are done, each with its outputs
 		return true
 	}
 	return w.leaveOut(s)
+}
+
+// allDone tells whether every instance of a matrix is done: one that is left out may have others now than the run that lends it.
+func (w *walker) allDone(s *stepState) bool {
+	for _, i := range s.step.Matrix.Instances {
+		if !w.run.opts.known(&StepResult{ID: s.step.ID, Instance: i.Key}).done() {
+			return false
+		}
+	}
+	return true
 }
 
 func (u *unitHistory) skipped() bool { return u.finished != nil && u.finished.Outcome == Skipped }

@@ -35,6 +35,9 @@ type (
 		PIDStarted uint64    `json:"pidStarted,omitempty"` // clock ticks after boot, as in /proc/PID/stat
 		Dir        string    `json:"dir,omitempty"`        // the folder that relative paths are relative to
 		Source     string    `json:"source,omitempty"`     // the plan itself, where it did not come from a file
+
+		LeftOut map[string]string `json:"leftOut,omitempty"` // steps that do not run, with the reason
+		Again   []string          `json:"again,omitempty"`   // steps that were done and are to run again
 	}
 	// AttemptStartedRecord is on disk before the attempt begins.
 	AttemptStartedRecord struct {

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,6 +76,36 @@ func TestStores(t *testing.T) {
 			}
 			if q := p.Steps[1]; q.Stores != nil || q.Store != "" {
 				t.Error("a kind without store has none")
+			}
+		})
+	}
+}
+
+// TestAStoreIsAskedForOnlyWhereOneIsUsed: of two stores none is the obvious one, and a step that uses none need not choose.
+func TestAStoreIsAskedForOnlyWhereOneIsUsed(t *testing.T) {
+	two := "  stores: {main: {dir: {path: a}}, other: {dir: {path: b}}}\n"
+	compare := engine.Kind{Name: "compare", Schema: []byte(`{"type": "object", "additionalProperties": false, "dependentRequired": {"store": ["prefix"]},
+		"properties": {"store": {"type": "string"}, "prefix": {"type": "string"}}}`)}
+	for name, tc := range map[string]struct{ with, store, problem string }{
+		"none is used":      {"{}", "", ""},
+		"one is used":       {"{prefix: x/}", "", "the plan has several stores"},
+		"one is named":      {"{prefix: x/, store: other}", "other", ""},
+		"named for nothing": {"{store: other}", "", "prefix"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := header + two + "  steps: [{id: a, uses: compare, with: " + tc.with + "}]\n"
+			p, err := language(t, compare).Load(engine.Source{File: "plan.yaml", Dir: "/plans", Data: []byte(text)}, engine.LoadOptions{})
+			if tc.problem != "" {
+				if err == nil || !strings.Contains(err.Error(), tc.problem) {
+					t.Errorf("%v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if in, err := p.Steps[0].Inputs(&engine.Vars{}); err != nil || p.Steps[0].Store != tc.store || in.With["store"] != nil && in.With["store"] != tc.store {
+				t.Errorf("%q, %v, %v", p.Steps[0].Store, in.With, err)
 			}
 		})
 	}

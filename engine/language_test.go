@@ -38,17 +38,19 @@ func kinds() []engine.Kind {
 	}
 }
 
-func language(t testing.TB) *engine.Language {
+// language is that of the tests' plans, with some more kinds.
+func language(t testing.TB, more ...engine.Kind) *engine.Language {
 	t.Helper()
 	var forSchema []schema.Kind
-	for _, k := range kinds() {
+	list := append(kinds(), more...)
+	for _, k := range list {
 		forSchema = append(forSchema, schema.Kind{Name: k.Name, Schema: k.Schema})
 	}
 	bundle, err := schema.Bundle(forSchema)
 	if err != nil {
 		t.Fatal(err)
 	}
-	lang, err := engine.NewLanguage(kinds(), bundle, []string{"spec.steps[].retry.exitCodes", "uses: run-job"})
+	lang, err := engine.NewLanguage(list, bundle, []string{"spec.steps[].retry.exitCodes", "uses: run-job"})
 	if err != nil {
 		t.Fatal(err)
 	}

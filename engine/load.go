@@ -88,9 +88,9 @@ type loader struct {
 	missing  map[string]bool // params.NAME and env.NAME without a value, tolerated offline; matrixRef outside of an instance
 	decls    []*decl
 	byID     map[string]*decl
-	idsOf    map[bool][]string   // of finally, or of steps, once asked for
-	sections map[string][]string // storeSections by kind
-	cyclic   int                 // how often needs go in a circle
+	idsOf    map[bool][]string         // of finally, or of steps, once asked for
+	sections map[string][]storeSection // storeSections by kind
+	cyclic   int                       // how often needs go in a circle
 	defaults struct {
 		timeout, deadline time.Duration // 0: not given
 		retry             *yaml.Node
@@ -135,7 +135,7 @@ func (lang *Language) load(src Source, o LoadOptions) (*loader, error) {
 
 // loader makes what loads a document.
 func (lang *Language) loader(doc *schema.Document, src Source, o LoadOptions) *loader {
-	l := &loader{lang: lang, opts: o, doc: doc, plan: &Plan{File: src.File, Dir: src.Dir}, byID: map[string]*decl{}, idsOf: map[bool][]string{}, sections: map[string][]string{}, missing: map[string]bool{}, broken: map[string]bool{}}
+	l := &loader{lang: lang, opts: o, doc: doc, plan: &Plan{File: src.File, Dir: src.Dir}, byID: map[string]*decl{}, idsOf: map[bool][]string{}, sections: map[string][]storeSection{}, missing: map[string]bool{}, broken: map[string]bool{}}
 	l.values.spent = new(uint64)
 	return l
 }

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ type Property struct {
 	Mapping     bool     // has fields of its own, which follow
 	Element     bool     // stands in the elements of a list, or under the names of a mapping
 	Required    bool     // by the mapping it stands in
+	With        []string // fields beside it without which it may not stand
 	Description string
 	Default     any
 	Enum        []any
@@ -39,11 +41,16 @@ func (v *Validator) Properties(definition string) []Property {
 func (v *Validator) properties(s map[string]any, path []string) (list []Property) {
 	properties, _ := s["properties"].(map[string]any)
 	required, _ := s["required"].([]any)
+	dependent, _ := s["dependentRequired"].(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(properties)) {
 		outer, _ := properties[name].(map[string]any)
 		p, inner := v.property(outer)
 		p.Path = slices.Concat(path, []string{name})
 		p.Required = slices.Contains(required, any(name))
+		others, _ := dependent[name].([]any)
+		for _, other := range others {
+			p.With = append(p.With, fmt.Sprint(other))
+		}
 		list = append(list, p)
 		switch {
 		case p.Mapping:

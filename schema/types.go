@@ -63,13 +63,13 @@ func (v *Validator) plain(s map[string]any) map[string]any {
 	}
 }
 
-// Named gives the paths below a definition of the bundle at which a field of that name stands, in alphabetical order. What stands in the
-// elements of lists is left out.
-func (v *Validator) Named(definition, name string) (paths []string) {
+// Named gives the fields of that name below a definition of the bundle, in alphabetical order of their paths. What stands in the elements
+// of lists is left out.
+func (v *Validator) Named(definition, name string) (list []Property) {
 	for _, p := range v.Properties(definition) {
 		if !p.Element && len(p.Path) > 0 && p.Path[len(p.Path)-1] == name {
-			paths = append(paths, p.Name())
+			list = append(list, p)
 		}
 	}
-	return paths
+	return list
 }

@@ -1,34 +1,94 @@
 #!/usr/bin/env bash
-# The full numbers of the properties, each fuzz target for FUZZTIME, and what the hostile files cost. `make test` runs a twentieth.
-# Seeds are printed; ENGINE_SEED and PLAN_AGREE_SEED repeat a run.
+# The full numbers of the properties and rigs, each fuzz target for FUZZTIME, and what the hostile files cost. `make test` runs a twentieth.
+# Seeds are printed; ENGINE_SEED, PLAN_AGREE_SEED, PLAN_ETCD_SEED and PLAN_RIG_SEED repeat a run. At the end docs/reliability.md is
+# written, with a line for each; ONLY=WORD runs the steps whose title has the word and writes nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 FUZZTIME=${FUZZTIME:-60s}
-export ENGINE_DAGS=${ENGINE_DAGS:-100000} PLAN_AGREE=${PLAN_AGREE:-100000} PLAN_RETENTION_CASES=${PLAN_RETENTION_CASES:-1000000}
+export ENGINE_DAGS=${ENGINE_DAGS:-100000} ENGINE_RESUMES=${ENGINE_RESUMES:-5000} PLAN_AGREE=${PLAN_AGREE:-100000}
+export PLAN_RETENTION_CASES=${PLAN_RETENTION_CASES:-1000000} PLAN_ETCD_MUTATIONS=${PLAN_ETCD_MUTATIONS:-10000} PLAN_LOCK_ROUNDS=${PLAN_LOCK_ROUNDS:-1000}
+export PLAN_RIG_POINTS=${PLAN_RIG_POINTS:-all} PLAN_RIG_ERRORS=${PLAN_RIG_ERRORS:-all} PLAN_RIG_KILLS=${PLAN_RIG_KILLS:-10000}
+export PLAN_RIG_SIGNALS=${PLAN_RIG_SIGNALS:-1000} PLAN_RIG_CANARIES=${PLAN_RIG_CANARIES:-200}
 export CGO_ENABLED=0
+ONLY=${ONLY:-}
 failed=()
+ran=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # step WHAT COMMAND... runs a command, prints it, and goes on after a failure.
 step() {
-	local what=$1 begin=$SECONDS
+	local what=$1 begin=$SECONDS result=passed
 	shift
+	if [[ $what != *"$ONLY"* ]]; then
+		return
+	fi
+	ran=$((ran + 1))
 	printf '\n== %s\n$ %s\n' "$what" "$*"
 	if "$@" >"$work/log" 2>&1; then
-		grep -E 'SEED|seed|plans,|^ok|execs|files,|MiB|passed' "$work/log" | grep -vE 'baseline|\(0/sec\)' | tail -n "${LINES_SHOWN:-4}" || true
+		grep -E '^rig |SEED|seed|plans,|^ok|execs|files,|MiB|passed' "$work/log" | grep -vE 'baseline|\(0/sec\)' | tail -n "${LINES_SHOWN:-4}" || true
 		printf '%s: passed in %d s\n' "$what" $((SECONDS - begin))
 	else
 		tail -n 60 "$work/log"
 		printf '%s: FAILED\n' "$what"
 		failed+=("$what")
+		result='**FAILED**'
 	fi
+	rows "$what" "$result" $((SECONDS - begin)) "$*"
 }
 
-step "$ENGINE_DAGS random plans against the reference" go test -count=1 -timeout 60m -v -run '^TestRandomPlansEndAsTheReferenceSays$' ./engine
-step "$PLAN_AGREE plans, schema and binary" go test -count=1 -timeout 60m -v -run '^TestSchemaAndBinaryAgree$' ./steps/all
-step "$PLAN_RETENTION_CASES histories of retention" go test -count=1 -timeout 60m -v -run '^TestRetentionOverRandomHistories$' ./internal/retention
+# rows WHAT RESULT SECONDS COMMAND adds what the last step came to to the table: each figure of a rig, or the step as a whole.
+rows() {
+	local what=$1 result=$2 seconds=$3 command=$4 seed line
+	seed=$(grep -oE '(SEED=|seed )[0-9]+' "$work/log" | grep -oE '[0-9]+' | head -n 1 || true)
+	if ! grep -qE '^rig [a-z ]+: [0-9]+ .*, [0-9]+ s' "$work/log"; then
+		printf '| %s | %s | %s | `%s` | %s |\n' "$what" "$result" "$seed" "$command" "$seconds" >>"$work/rows"
+		return
+	fi
+	while IFS= read -r line; do
+		seconds=$(sed -E 's/.*, ([0-9]+) s(;.*)?$/\1/' <<<"$line")
+		seed=$(grep -oE 'seed [0-9]+' <<<"$line" | grep -oE '[0-9]+' || true)
+		line=$(sed -E 's/^rig //; s/, seed [0-9]+//; s/, [0-9]+ s(;.*)?$//' <<<"$line")
+		printf '| %s | %s | %s | `%s` | %s |\n' "$line" "$result" "$seed" "$command" "$seconds" >>"$work/rows"
+	done < <(grep -E '^rig [a-z ]+: [0-9]+ .*, [0-9]+ s' "$work/log")
+}
+
+# document writes what ran, and where.
+document() {
+	local cpu memory
+	cpu=$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo 2>/dev/null | head -n 1)
+	memory=$(awk '/MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo 2>/dev/null || true)
+	cat <<-END
+		# Reliability
+
+		What \`make reliability\` ran on $(date -u +%Y-%m-%d), at $(git describe --always --dirty 2>/dev/null || echo 'an unknown version'): $(nproc 2>/dev/null || echo '?') processors (${cpu:-unknown}), ${memory:-memory unknown}, $(uname -sr), $(go env GOVERSION). This file is written by
+		\`test/reliability.sh\`. [Promises](promises.md) says what is promised; a seed repeats a run.
+
+		| rig, number | result | seed | command | seconds |
+		|---|---|---|---|---|
+	END
+	cat "$work/rows"
+	printf '\n%d of %d steps passed.\n' $((ran - ${#failed[@]})) "$ran"
+}
+
+# long WHAT VARIABLE PACKAGE TEST runs a test with the number that the variable has.
+long() { step "$1" env "$2=${!2}" go test -count=1 -timeout 180m -v -run "^$4\$" "$3"; }
+
+long "$ENGINE_DAGS random plans against the reference" ENGINE_DAGS ./engine TestRandomPlansEndAsTheReferenceSays
+long "$ENGINE_RESUMES random plans, stopped after each append and resumed" ENGINE_RESUMES ./engine TestResumedAnywhereARunEndsAsIfItHadNotBeenStopped
+long "$PLAN_AGREE plans, schema and binary" PLAN_AGREE ./steps/all TestSchemaAndBinaryAgree
+long "$PLAN_RETENTION_CASES histories of retention" PLAN_RETENTION_CASES ./internal/retention TestRetentionOverRandomHistories
+long "$PLAN_LOCK_ROUNDS rounds of contenders for a Lease" PLAN_LOCK_ROUNDS ./internal/lock TestTwoNeverWorkAtOnce
+long "$PLAN_ETCD_MUTATIONS mutations of a snapshot" PLAN_ETCD_MUTATIONS ./internal/etcdsnapshot TestMutationsAreFoundByTheDepthThatShould
+long "$PLAN_ETCD_MUTATIONS mutations of a snapshot under a right trailer" PLAN_ETCD_MUTATIONS ./internal/etcdsnapshot TestMutationsUnderARightTrailerNeverEndTheProgram
+
+long 'rig points' PLAN_RIG_POINTS ./test/rigs TestKilledBeforeAnySystemCallRunsAreCarriedOn
+long 'rig kills' PLAN_RIG_KILLS ./test/rigs TestKilledAtRandomTimesRunsAreCarriedOn
+long 'rig errors' PLAN_RIG_ERRORS ./test/rigs TestADiskThatFailsNeverMakesASuccess
+long 'rig signals' PLAN_RIG_SIGNALS ./test/rigs TestSignalsEndARunAsPromised
+long 'rig canaries' PLAN_RIG_CANARIES ./test/rigs TestCanariesTurnUpNowhere
+LINES_SHOWN=20 step 'rig servers' env -C test/lab PLAN_TEST_LAB=1 PLAN_RIG_FAULTS="${PLAN_RIG_FAULTS:-2000}" PLAN_RIG_RESTARTS="${PLAN_RIG_RESTARTS:-100}" PLAN_RIG_RACES="${PLAN_RIG_RACES:-1000}" PLAN_RIG_HOLES=all PLAN_RIG_RIGHTS=all go test -count=1 -timeout 180m -v ./rigs
 
 targets=0
 while IFS=: read -r file target; do
@@ -38,11 +98,16 @@ done < <(grep -rE --include='*_test.go' -o '^func Fuzz[A-Za-z0-9]+' ./* | sed -E
 
 mkdir "$work/hostile"
 step 'hostile files are refused' env HOSTILE_DIR="$work/hostile" go test -count=1 -run '^TestHostileFiles$' ./cmd/plan
-go build -o "$work/plan" ./cmd/plan
-go build -o "$work/measure" ./test/hostile
-LINES_SHOWN=400 step 'what hostile files cost' "$work/measure" "$work/plan" "$work/hostile"
+if [[ -z $ONLY ]]; then
+	go build -o "$work/plan" ./cmd/plan
+	go build -o "$work/measure" ./test/hostile
+	LINES_SHOWN=400 step 'what hostile files cost' "$work/measure" "$work/plan" "$work/hostile"
+fi
 
-printf '\n%d fuzz targets, FUZZTIME=%s, ENGINE_DAGS=%s, PLAN_AGREE=%s, PLAN_RETENTION_CASES=%s\n' "$targets" "$FUZZTIME" "$ENGINE_DAGS" "$PLAN_AGREE" "$PLAN_RETENTION_CASES"
+printf '\n%d fuzz targets, FUZZTIME=%s, ENGINE_DAGS=%s, ENGINE_RESUMES=%s, PLAN_AGREE=%s, PLAN_RETENTION_CASES=%s\n' "$targets" "$FUZZTIME" "$ENGINE_DAGS" "$ENGINE_RESUMES" "$PLAN_AGREE" "$PLAN_RETENTION_CASES"
+if [[ -z $ONLY ]]; then
+	document | sed "s#$work#/tmp/reliability#g" >docs/reliability.md
+fi
 if ((${#failed[@]})); then
 	printf 'make reliability: FAILED: %s\n' "${failed[@]}"
 	exit 1

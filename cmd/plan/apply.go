@@ -62,8 +62,7 @@ func (a *app) apply(r *request, f RunFlags) error {
 	if err := e.prepare(); err != nil {
 		return err
 	}
-	e.signals = watchSignals()
-	defer e.signals.stop()
+	e.signals = watchSignals() // to the end of the process: a late signal must not take its exit code away
 	defer e.release()
 	if err := e.open(e.signals.ctx); err != nil {
 		return e.signals.instead(err)

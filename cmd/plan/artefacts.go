@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -190,7 +191,7 @@ func (t *artefacts) where() string {
 	for _, root := range t.roots {
 		names = append(names, fmt.Sprintf("store %s below %s", t.storeName(root.store), cmp.Or(root.prefix, "its top")))
 	}
-	return strings.Join(names, " and ")
+	return strings.Join(slices.Compact(names), " and ")
 }
 
 func (t *artefacts) storeOf(l located) objectstore.Store { return t.stores[l.store] }
@@ -211,7 +212,7 @@ func (f ArtefactFlags) derived(a *app, name string, list ...map[string]any) (*re
 		return nil, fmt.Errorf("read the plan again: %w", err)
 	}
 	spec := map[string]any{}
-	for _, section := range []string{"cluster", "env", "params", "secrets", "stores"} {
+	for _, section := range []string{"cluster", "concurrency", "env", "params", "secrets", "stores"} {
 		if value, ok := plan.Spec[section]; ok {
 			spec[section] = value
 		}
@@ -229,6 +230,7 @@ func (f ArtefactFlags) derived(a *app, name string, list ...map[string]any) (*re
 		return nil, fmt.Errorf("write the plan: %w", err)
 	}
 	r.src.File, r.src.Data, r.derived = "plan "+name, data, true
+	maps.DeleteFunc(r.set, func(name, _ string) bool { return strings.HasPrefix(name, "steps.") }) // those of the plan's own steps
 	return r, nil
 }
 

@@ -180,8 +180,8 @@ func (c *BackupShowCmd) Run(a *app) error {
 func (c *BackupShowCmd) print(out io.Writer, v backup.Verified, list []shown) error {
 	var b bytes.Buffer
 	i := v.Index
-	fmt.Fprintf(&b, "%s\n  of cluster %s, uid %s, Kubernetes %s\n", v.Key, i.Cluster.Name, i.Cluster.UID, i.KubernetesVersion)
-	fmt.Fprintf(&b, "  made %s by run %s\n  %s, SHA-256 %x: read to its end, sound\n\n", i.CreatedAt.Format(time.RFC3339), i.Run, humanize.IBytes(uint64(v.Size)), v.Meta.SHA256)
+	fmt.Fprintf(&b, "%s\n  of cluster %s, uid %s, Kubernetes %s\n", v.Key, i.Cluster.Name, printable.String(i.Cluster.UID), printable.String(i.KubernetesVersion))
+	fmt.Fprintf(&b, "  made %s by run %s\n  %s, SHA-256 %x: read to its end, sound\n\n", i.CreatedAt.Format(time.RFC3339), printable.String(i.Run), humanize.IBytes(uint64(v.Size)), v.Meta.SHA256)
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "KIND\tNAMESPACE\tNAME\tPHASE")
 	for _, o := range list {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 
@@ -120,7 +121,7 @@ func (t *artefacts) olderSide(ctx context.Context, l located) (side, error) {
 	}
 	s := side{name: l.Key, artefact: backup.PVs, older: true, objects: map[objects.ID]json.RawMessage{}}
 	kind := "PersistentVolume"
-	if strings.Contains(l.Key, "node") {
+	if strings.Contains(path.Base(l.Key), "node") {
 		s.artefact, kind = backup.Nodes, "Node"
 	}
 	for name, entry := range summary.Entries {
@@ -143,6 +144,20 @@ func (s *side) add(raw json.RawMessage) error {
 	return nil
 }
 
+// comparable are the resources that backups hold, by their names in an index.
+var comparable = map[string]kube.Resource{
+	"persistentvolumes":             {Version: "v1", Resource: "persistentvolumes"},
+	"persistentvolumeclaims":        {Version: "v1", Resource: "persistentvolumeclaims"},
+	"namespaces":                    {Version: "v1", Resource: "namespaces"},
+	"nodes":                         {Version: "v1", Resource: "nodes"},
+	"storageclasses.storage.k8s.io": {Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"},
+	"volumesnapshotclasses.snapshot.storage.k8s.io": {Group: "snapshot.storage.k8s.io", Version: "v1", Resource: "volumesnapshotclasses"},
+	"settings.longhorn.io":                          {Group: "longhorn.io", Version: "v1beta2", Resource: "settings"},
+	"backuptargets.longhorn.io":                     {Group: "longhorn.io", Version: "v1beta2", Resource: "backuptargets"},
+	"recurringjobs.longhorn.io":                     {Group: "longhorn.io", Version: "v1beta2", Resource: "recurringjobs"},
+	"volumes.longhorn.io":                           {Group: "longhorn.io", Version: "v1beta2", Resource: "volumes"},
+}
+
 // live lists what a backup lists. Of namespaces those count that the backup has or that have claims.
 func (t *artefacts) live(ctx context.Context, of side) (side, error) {
 	if of.older {
@@ -153,12 +168,13 @@ func (t *artefacts) live(ctx context.Context, of side) (side, error) {
 	}
 	s := side{name: live, artefact: of.artefact, objects: map[objects.ID]json.RawMessage{}}
 	for _, counted := range of.index.Resources {
-		group, version, found := strings.Cut(counted.APIVersion, "/")
-		if !found {
-			group, version = "", counted.APIVersion
+		r, ok := comparable[counted.Resource]
+		if counted.Resource == "volumeattachments.storage.k8s.io" {
+			continue
 		}
-		plural, _, _ := strings.Cut(counted.Resource, ".")
-		r := kube.Resource{Group: group, Version: version, Resource: plural}
+		if !ok { // the index was written by whoever wrote the bucket: it does not choose what is listed here
+			return side{}, usage(fmt.Errorf("%s says that it holds %q, which no backup has", of.name, counted.Resource))
+		}
 		for page, err := range t.kube.List(ctx, r, 0) {
 			if err != nil {
 				return side{}, err

@@ -24,13 +24,15 @@ func (c *BackupVerifyCmd) Run(a *app) error {
 	signals := watchSignals()
 	t, err := c.open(signals.ctx, a, false)
 	if err != nil {
+		err = signals.instead(err)
 		signals.stop()
-		return signals.instead(err)
+		return err
 	}
 	list, err := c.steps(signals, t)
+	err = signals.instead(err)
 	signals.stop()
 	if err != nil {
-		return signals.instead(err)
+		return err
 	}
 	r, err := c.derived(a, "backup-verify", list...)
 	if err != nil {
@@ -65,7 +67,11 @@ func (c *BackupVerifyCmd) steps(signals *signals, t *artefacts) ([]map[string]an
 	var list []map[string]any
 	for _, root := range roots {
 		if root.artefact != "" {
-			list = append(list, verifyStep(common, root.store, root.prefix, string(root.artefact), ""))
+			step := verifyStep(common, root.store, root.prefix, string(root.artefact), "")
+			if n := len(list); n > 0 && slices.ContainsFunc(list, func(s map[string]any) bool { return s["id"] == step["id"] }) {
+				step["id"] = fmt.Sprintf("%s-%d", step["id"], n+1) // the same artefact in two places
+			}
+			list = append(list, step)
 		}
 	}
 	if len(list) == 0 {

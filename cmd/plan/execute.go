@@ -29,8 +29,15 @@ func (e *execution) execute() error {
 	if err != nil {
 		return err
 	}
-	defer printer.close()
+	defer func() { printer.close() }() // it gets one more file
 	ctx := context.WithoutCancel(e.signals.ctx)
+	if e.held != nil {
+		select {
+		case <-e.held.Lost(): // while somebody was asked
+			return exit{code: engine.ExitLost, err: errors.New("the lock was lost before the first step; nothing was done")}
+		default:
+		}
+	}
 	journal, err := e.record(ctx)
 	if err != nil {
 		return err
@@ -41,7 +48,7 @@ func (e *execution) execute() error {
 	}
 	printer.Header(e.header(e.run, e.runs.Describe(e.run)))
 	if e.goesOn {
-		fmt.Fprintf(e.app.err, "plan: run %s goes on, for the %s time\n", printable.String(e.run), ordinal(e.history.Invocations))
+		fmt.Fprintf(e.app.err, "plan: run %s goes on, invocation %d\n", printable.String(e.run), e.history.Invocations)
 	}
 	e.app.flush()
 	watching, stop := context.WithCancel(ctx)
@@ -49,6 +56,9 @@ func (e *execution) execute() error {
 	e.watch(watching)
 	result := engine.Run(ctx, e.Plan, e.options(journal, printer))
 	e.forget(ctx)
+	if errors.Is(result.Err, runstore.ErrForeignWriter) { // another process has the run, and what it does is not known here
+		result.ExitCode = engine.ExitLost
+	}
 	if err := errors.Join(printer.Close(), result.Err); err != nil {
 		return exit{code: max(result.ExitCode, engine.ExitFailed), err: err, printed: true}
 	}
@@ -65,18 +75,6 @@ func (e *execution) options(journal engine.Journal, printer *printers) engine.Op
 		o.Since = e.started
 	}
 	return o
-}
-
-func ordinal(n int) string {
-	switch n {
-	case 1:
-		return "first"
-	case 2:
-		return "second"
-	case 3:
-		return "third"
-	}
-	return fmt.Sprintf("%dth", n)
 }
 
 // watch sends a signal when the lock is lost or, where the run is recorded in the cluster, when somebody cancels it. A SIGTERM then means
@@ -117,8 +115,11 @@ func (e *execution) keepEvents(p *printers) error {
 		return nil
 	}
 	file, err := os.OpenFile(local.EventsFile(e.run), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err == nil && e.goesOn {
+		_, err = file.WriteString("\n") // the last line of a process that was killed may have no end
+	}
 	if err != nil {
-		return usage(fmt.Errorf("record the run: %w; --state-dir names another place", err))
+		return fmt.Errorf("keep the events of run %s: %w", e.run, err)
 	}
 	p.Multi = append(p.Multi, quiet{&report.NDJSON{Out: report.Masked(file, e.app.masker.Mask), Now: time.Now}})
 	inner := p.close
@@ -157,7 +158,7 @@ func (e *execution) record(ctx context.Context) (engine.Journal, error) {
 	dir, _ := filepath.Abs(e.baseDir) // without it the run cannot be resumed from another folder
 	first := engine.RunStartedRecord{
 		Run: e.run, Invocation: 1, Plan: e.Name, File: e.File, PlanHash: e.Hash, Started: e.started, Cluster: e.cluster.Name, ClusterUID: e.uid,
-		Host: self.Host, PID: self.PID, BootID: self.BootID, PIDStarted: self.Started, Dir: dir, Source: e.request.kept(),
+		Host: self.Host, PID: self.PID, BootID: self.BootID, PIDStarted: self.Started, Dir: dir, Source: e.request.kept(), LeftOut: e.leaves,
 	}
 	sealed := func(j engine.Journal) engine.Journal { return maskedJournal{j, e.app.masker, e.resolver} }
 	if e.goesOn {
@@ -169,6 +170,9 @@ func (e *execution) record(ctx context.Context) (engine.Journal, error) {
 	}
 	journal, err := e.runs.Create(ctx, e.run, first)
 	switch {
+	case errors.Is(err, runstore.ErrExists) && e.run == e.app.getenv(jobUID): // another pod of the Job was quicker, and is gone
+		journal, err := e.reopen(ctx, first)
+		return sealed(journal), err
 	case errors.Is(err, runstore.ErrExists): // between settle and now
 		return nil, usage(fmt.Errorf("run %s exists already in %s; choose another --run-id", e.run, e.runs.Describe(e.run)))
 	case err != nil && e.recordsInCluster:
@@ -199,9 +203,13 @@ func (e *execution) begin(ctx context.Context, journal engine.Journal, entries [
 	if err := e.remember(entries); err != nil {
 		return err
 	}
-	first.Invocation = e.history.Invocations + 1
-	records := []engine.Record{first}
 	resume := e.request.resume
+	again, err := resume.again(e.Plan)
+	if err != nil {
+		return err
+	}
+	first.Invocation, first.Again, first.LeftOut = e.history.Invocations+1, again, e.leaves
+	records := []engine.Record{first}
 	if resume != nil && resume.assume != "" {
 		assumed, err := resume.assumed(e.history)
 		if err != nil {
@@ -219,8 +227,5 @@ func (e *execution) begin(ctx context.Context, journal engine.Journal, entries [
 		return err
 	}
 	e.history.MapOutputs(e.resolver.Unseal)
-	if resume != nil && resume.from != "" {
-		return resume.rerun(e.Plan, e.history)
-	}
 	return nil
 }

@@ -6,11 +6,17 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
+	"github.com/tidwall/gjson"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"plan/engine"
+	"plan/internal/kube"
 	"plan/internal/lock"
 	"plan/internal/printable"
 	"plan/internal/runstore"
@@ -39,31 +45,33 @@ func (e *execution) narrow() (err error) {
 	if n := e.instances(); e.recordsInCluster && n > maxClusterInstances {
 		return usage(fmt.Errorf("the plan has %d step instances, and a run that is recorded in the cluster may have %d; use --state local, or split the plan", n, maxClusterInstances))
 	}
+	e.connected = e.settle
 	if e.request.leave == nil {
-		e.connected = e.settle
 		return nil
 	}
 	if e.leaves, err = e.request.leave(e.Plan); err != nil {
 		return usage(err)
 	}
 	e.only = func(step *engine.Step) bool { _, left := e.leaves[step.ID]; return !left }
-	e.connected = e.settle
 	return nil
 }
 
 // settle decides which run this is, once the cluster is connected and before anything else is asked: it takes the lock, too.
 func (e *execution) settle(ctx context.Context) error {
+	if err := e.nameRun(); err != nil {
+		return err
+	}
+	if err := e.lock(ctx); err != nil {
+		return err
+	}
 	if err := e.findRun(ctx); err != nil {
 		return err
 	}
-	if err := e.lend(ctx); err != nil {
-		return err
-	}
-	return e.lock(ctx)
+	return e.lend(ctx)
 }
 
-// findRun names the run and looks whether it is known already.
-func (e *execution) findRun(ctx context.Context) error {
+// nameRun settles where the run is recorded, and its id.
+func (e *execution) nameRun() error {
 	if e.recordsInCluster {
 		e.runs = runstore.Cluster(e.kube, e.namespace())
 	} else {
@@ -84,9 +92,18 @@ func (e *execution) findRun(ctx context.Context) error {
 	default:
 		e.run, err = engine.NewRunID(e.started, rand.Reader)
 	}
-	if err != nil {
+	switch {
+	case err != nil && e.request.run == "" && job != "":
+		return usage(fmt.Errorf("variable %s: %w", jobUID, err))
+	case err != nil:
 		return usage(fmt.Errorf("--run-id: %w", err))
 	}
+	return nil
+}
+
+// findRun looks whether the run is known already.
+func (e *execution) findRun(ctx context.Context) error {
+	job := e.app.getenv(jobUID)
 	entries, err := e.runs.Read(ctx, e.run)
 	switch {
 	case errors.Is(err, runstore.ErrNotFound) && e.request.resume == nil:
@@ -124,6 +141,9 @@ func (e *execution) remember(entries []engine.JournalEntry) error {
 		return usage(fmt.Errorf("run %s was made in the cluster with uid %s, and this one has %s", e.run, h.Last.ClusterUID, e.uid))
 	}
 	e.started, e.history, e.goesOn = h.Last.Started, h, true
+	if len(h.Last.LeftOut) > 0 {
+		e.leaves = h.Last.LeftOut // what this run leaves out stays so
+	}
 	return nil
 }
 
@@ -137,7 +157,7 @@ func (e *execution) lend(ctx context.Context) error {
 		return fmt.Errorf("look for the plan's last run: %w", err)
 	}
 	for _, s := range list {
-		if s.Plan == e.Name && s.History != nil && (s.History.Last.ClusterUID == e.uid || e.uid == "") {
+		if s.Plan == e.Name && s.History != nil && s.History.Ended != nil && s.History.Last.ClusterUID == e.uid {
 			e.history = s.History.Borrow(func(id string) bool { _, left := e.leaves[id]; return left })
 			return nil
 		}
@@ -161,7 +181,7 @@ func (e *execution) lock(ctx context.Context) error {
 		options.Wait = c.WaitTimeout
 	}
 	if e.app.getenv(jobUID) == e.run { // a Job has its next pod when the last one is gone
-		options.Takeover = func(h lock.Holder) bool { return h.Run == e.run }
+		options.Takeover = func(h lock.Holder) bool { return h.Run == e.run && e.gone(ctx, h) }
 	}
 	var err error
 	if e.kube != nil {
@@ -185,6 +205,21 @@ func (e *execution) lock(ctx context.Context) error {
 		return exit{code: engine.ExitLocked, err: fmt.Errorf("another run of group %s goes on: %w", c.Group, err)}
 	}
 	return err
+}
+
+// gone tells whether the holder of a lock works no more for certain: its pod is not there or at its end, or its process of this machine has
+// ended.
+func (e *execution) gone(ctx context.Context, h lock.Holder) bool {
+	if h.Pod == "" {
+		process, err := os.FindProcess(h.PID)
+		return h.Host == runstore.Process().Host && (err != nil || errors.Is(process.Signal(syscall.Signal(0)), os.ErrProcessDone))
+	}
+	pod, err := e.kube.Get(ctx, kube.Resource{Version: "v1", Resource: "pods", Namespace: e.namespace()}, h.Pod)
+	if err != nil {
+		return apierrors.IsNotFound(err)
+	}
+	phase := gjson.GetBytes(pod, "status.phase").String()
+	return phase == "Succeeded" || phase == "Failed"
 }
 
 // skipped ends a run that did not begin. Programs get the document of a run.
@@ -213,7 +248,7 @@ func (e *execution) release() {
 	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
 	defer cancel()
 	if err := e.held.Release(ctx); err != nil {
-		fmt.Fprintf(e.app.err, "plan: %v; others wait until it has run out\n", err)
+		fmt.Fprintf(e.app.err, "plan: %s; others wait until it has run out\n", printable.String(err.Error()))
 	}
 }
 

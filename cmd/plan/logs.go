@@ -60,18 +60,17 @@ func (c *LogsCmd) Run(a *app) error {
 
 // logLine is what of an event's line is shown.
 type logLine struct {
-	Type     string            `json:"type"`
-	Time     time.Time         `json:"time"`
-	Step     string            `json:"step"`
-	ID       string            `json:"id"` // of step-finished
-	Instance json.RawMessage   `json:"matrix"`
-	Message  string            `json:"message"`
-	Reason   string            `json:"reason"`
-	Error    string            `json:"error"`
-	Outcome  engine.Outcome    `json:"outcome"`
-	Attempt  int               `json:"attempt"`
-	Of       int               `json:"of"`
-	Overflow map[string]string `json:"-"`
+	Type     string          `json:"type"`
+	Time     time.Time       `json:"time"`
+	Step     string          `json:"step"`
+	ID       string          `json:"id"` // of step-finished
+	Instance json.RawMessage `json:"matrix"`
+	Message  string          `json:"message"`
+	Reason   string          `json:"reason"`
+	Error    string          `json:"error"`
+	Outcome  engine.Outcome  `json:"outcome"`
+	Attempt  int             `json:"attempt"`
+	Of       int             `json:"of"`
 }
 
 // print shows the lines that are there and, when it follows, those that come until the run is over.

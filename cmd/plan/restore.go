@@ -139,7 +139,7 @@ func (c *RestoreCmd) confirm(ctx context.Context, s *session) error {
 	case c.Yes:
 		return nil
 	}
-	return s.app.ask("Restore this?")
+	return s.app.ask(ctx, "Restore this?")
 }
 
 // preview asks the action of a step what it would change.
@@ -158,16 +158,23 @@ func (s *session) preview(ctx context.Context, step *engine.Step) ([]steps.Chang
 }
 
 // ask wants a yes from a person. Without a terminal nobody can give it.
-func (a *app) ask(question string) error {
+func (a *app) ask(ctx context.Context, question string) error {
 	f, ok := a.in.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return usage(errors.New("nothing was done: there is no terminal to ask on; look at the changes with --dry-run, then give --yes"))
 	}
 	fmt.Fprintf(a.err, "%s [y/N] ", question)
 	a.flush()
-	answer, err := bufio.NewReader(f).ReadString('\n')
-	if err != nil && err != io.EOF {
-		return fmt.Errorf("read the answer: %w", err)
+	answers := make(chan string, 1)
+	go func() {
+		answer, _ := bufio.NewReader(f).ReadString('\n') // what cannot be read is no yes
+		answers <- answer
+	}()
+	answer := ""
+	select {
+	case answer = <-answers:
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 	if word := strings.ToLower(strings.TrimSpace(answer)); word == "y" || word == "yes" {
 		return nil

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -44,9 +45,10 @@ func (c *ResumeCmd) Run(a *app) error {
 	}
 	signals := watchSignals()
 	_, run, err := ManageFlags{c.StateFlags, c.ClusterFlags}.find(signals.ctx, a, c.RunID)
+	err = signals.instead(err)
 	signals.stop()
 	if err != nil {
-		return signals.instead(err)
+		return err
 	}
 	r, err := a.requestOf(run)
 	if err != nil {
@@ -93,16 +95,16 @@ func (r *resumption) assumed(h *engine.History) (engine.Record, error) {
 	}, nil
 }
 
-// rerun makes a step and all that need it run again.
-func (r *resumption) rerun(p *engine.Plan, h *engine.History) error {
+// again are the steps that run again although they are done: one and all that need it.
+func (r *resumption) again(p *engine.Plan) ([]string, error) {
+	if r == nil || r.from == "" {
+		return nil, nil
+	}
 	ids, err := downstream(p, r.from)
 	if err != nil {
-		return usage(fmt.Errorf("--from: %w", err))
+		return nil, usage(fmt.Errorf("--from: %w", err))
 	}
-	for id := range ids {
-		h.Forget(id)
-	}
-	return nil
+	return slices.Sorted(maps.Keys(ids)), nil
 }
 
 // downstream are a step of steps and all that need it, also through others.

@@ -40,7 +40,10 @@ type ManageFlags struct {
 func (f ManageFlags) store(ctx context.Context, a *app) (runstore.Store, error) {
 	if !f.inCluster(a) {
 		dir, err := stateDir(f.StateDir)
-		return runstore.Local(dir), err
+		if err != nil {
+			return nil, usage(err)
+		}
+		return runstore.Local(dir), nil
 	}
 	client, err := kube.Load(kube.Config{Kubeconfig: f.Kubeconfig, Context: f.Context, Namespace: f.Namespace, UserAgent: userAgent()})
 	if err != nil {
@@ -87,7 +90,7 @@ type runLine struct {
 	Plan        string     `json:"plan"`
 	File        string     `json:"file"`
 	Started     time.Time  `json:"started"`
-	State       string     `json:"state"` // running, suspended, stopped, unreadable, or the run's outcome
+	State       string     `json:"state"` // running, suspended, stopped or unfinished, unreadable, or the run's outcome
 	ExitCode    *int       `json:"exitCode,omitempty"`
 	Invocations int        `json:"invocations,omitempty"`
 	Problem     string     `json:"problem,omitempty"`
@@ -102,8 +105,12 @@ type stepLine struct {
 	Reason   string         `json:"reason,omitempty"`
 }
 
-func lineOf(s runstore.Summary) runLine {
+// lineOf tells what a run is at. Of one that is kept in the cluster and not at its end it is not known whether a process has it.
+func (f ManageFlags) lineOf(a *app, s runstore.Summary) runLine {
 	l := runLine{Run: s.ID, Plan: s.Plan, File: s.File, Started: s.Started, State: "stopped", Problem: s.Problem}
+	if f.inCluster(a) {
+		l.State = "unfinished"
+	}
 	switch h := s.History; {
 	case s.Problem != "":
 		l.State = "unreadable"
@@ -111,7 +118,7 @@ func lineOf(s runstore.Summary) runLine {
 	case s.Running:
 		l.State = "running"
 	case h.Ended != nil:
-		l.State, l.ExitCode = string(h.Ended.Outcome), &h.Ended.ExitCode
+		l.State, l.ExitCode = printable.String(string(h.Ended.Outcome)), &h.Ended.ExitCode
 	case h.Suspended:
 		l.State = "suspended"
 	}
@@ -129,7 +136,7 @@ func (c *RunsCmd) Run(a *app) error {
 	}
 	lines := make([]runLine, len(list))
 	for i, s := range list {
-		lines[i] = lineOf(s)
+		lines[i] = c.lineOf(a, s)
 	}
 	now := time.Now()
 	last := lastSuccesses(list, now)
@@ -208,7 +215,7 @@ func (c *StatusCmd) Run(a *app) error {
 	if err != nil {
 		return signals.instead(err)
 	}
-	l := lineOf(run)
+	l := c.lineOf(a, run)
 	results := run.History.Results()
 	for id, r := range results {
 		l.Steps = append(l.Steps, stepLine{id, r.Outcome, r.Verdict, r.Attempts, r.Reason})
@@ -231,9 +238,7 @@ func (c *StatusCmd) Run(a *app) error {
 		l.Started.Format(time.RFC3339), report.Plural(l.Invocations, "invocation"), printable.String(store.Describe(run.ID)))
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	for _, s := range l.Steps {
-		r := results[s.Step]
-		r.Attempts = s.Attempts
-		fmt.Fprintf(w, "  %s\t%s\n", printable.String(s.Step), report.Describe(r))
+		fmt.Fprintf(w, "  %s\t%s\n", printable.String(s.Step), report.Describe(results[s.Step]))
 	}
 	return w.Flush()
 }

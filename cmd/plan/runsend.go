@@ -37,6 +37,7 @@ func (c *CancelCmd) Run(a *app) error {
 // DeleteCmd removes runs.
 type DeleteCmd struct {
 	RunIDs []string `arg:"" name:"run" help:"Runs: their ids, beginnings that are unique, or latest." placeholder:"RUN"`
+	Force  bool     `help:"Also one that is kept in the cluster and is not at its end: a process may be going on with it."`
 	ManageFlags
 }
 
@@ -54,7 +55,12 @@ func (c *DeleteCmd) Run(a *app) error {
 		if err != nil {
 			return usage(fmt.Errorf("%w; nothing was deleted", err))
 		}
-		ids = append(ids, run.ID)
+		if h := run.History; c.inCluster(a) && h != nil && h.Ended == nil && !c.Force {
+			return usage(fmt.Errorf("run %s is not at its end, and a process may be going on with it; nothing was deleted; --force deletes it all the same", run.ID))
+		}
+		if !slices.Contains(ids, run.ID) {
+			ids = append(ids, run.ID)
+		}
 	}
 	for _, id := range ids {
 		if err := store.Delete(signals.ctx, id); err != nil {

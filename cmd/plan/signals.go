@@ -65,8 +65,8 @@ func watchSignals() *signals {
 
 // instead is the error to report for one that came before the first step: the signal, if that was the cause.
 func (s *signals) instead(err error) error {
-	if s.ctx.Err() != nil {
-		return context.Cause(s.ctx)
+	if interrupted, ok := context.Cause(s.ctx).(exit); ok && err != nil {
+		return interrupted
 	}
 	return err
 }

@@ -14,17 +14,18 @@ import (
 // Checksum reads a whole snapshot and compares the SHA-256 that etcd appended with that of all before it; a zipped one is unpacked on the
 // way, and its CRC-32 compared too. Structure comes first, being cheap. Memory does not depend on the size. Errors are those of Structure.
 func Checksum(ctx context.Context, store objectstore.Store, s Snapshot, progress Progress) error {
-	return read(ctx, store, s, progress, io.Discard)
+	return read(ctx, store, s, 0, progress, io.Discard)
 }
 
-// read streams the database, without its trailer, to w and checks everything on the way. What was written counts only when it gives nil.
-func read(ctx context.Context, store objectstore.Store, s Snapshot, progress Progress, w io.Writer) error {
+// read streams the database, without its trailer, to w and checks everything on the way. What was written counts only when it gives nil. A
+// database of more than most bytes is ErrTooLarge, unless most is 0; nothing of it is read.
+func read(ctx context.Context, store objectstore.Store, s Snapshot, most int64, progress Progress, w io.Writer) error {
 	r := &ranges{ctx: ctx, store: store, of: s}
 	m := member{compressed: s.Size, size: s.Size, stored: true}
 	var err error
 	if s.Zip {
-		m, err = openZip(r, s)
-	} else {
+		m, err = openZip(r, s, most)
+	} else if err = notOver(s.Size, most); err == nil {
 		_, err = readLayout(r, s.Size)
 	}
 	if err != nil {

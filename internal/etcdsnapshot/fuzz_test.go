@@ -56,7 +56,7 @@ func FuzzZip(f *testing.F) {
 		store := &retentiontest.Store{}
 		store.Add("k", b, nil)
 		s := Snapshot{Key: "k", Name: "a-1768478400.zip", Size: int64(len(b)), Zip: true}
-		m, err := openZip(&ranges{ctx: t.Context(), store: store, of: s}, s)
+		m, err := openZip(&ranges{ctx: t.Context(), store: store, of: s}, s, 0)
 		if err != nil && !errors.Is(err, ErrDamaged) {
 			t.Fatal(err)
 		}

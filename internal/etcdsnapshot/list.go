@@ -36,6 +36,19 @@ type Listing struct {
 	Foreign  Others  // other names, directly in the folder
 }
 
+// Usable divides the snapshots into those up to a time, which is now but for what clocks differ, and those dated later: they may have been
+// made at any time, so that none of them is the newest. Each keeps the order.
+func (l Listing) Usable(latest time.Time) (usable, future []Snapshot) {
+	for _, s := range l.Snapshots {
+		if s.Time.After(latest) {
+			future = append(future, s)
+		} else {
+			usable = append(usable, s)
+		}
+	}
+	return usable, future
+}
+
 // Others are objects that are no snapshots.
 type Others struct {
 	Count    int64

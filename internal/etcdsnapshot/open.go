@@ -25,7 +25,7 @@ type Content struct {
 
 // Open checks a snapshot as Checksum does, and opens its database with etcd's own library: all pages are reached or free, all keys in
 // order. The database lies in a temporary file in dir (empty: the system's) that has no name any more, so that a killed process leaves
-// nothing: it holds every Secret of the cluster. Errors are those of Structure, and those of the temporary file.
+// nothing: it holds every Secret of the cluster. Errors are those of Structure, ErrTooLarge, and those of the temporary file.
 func Open(ctx context.Context, store objectstore.Store, s Snapshot, dir string, progress Progress) (Content, error) {
 	file, err := nameless(dir)
 	if err != nil {
@@ -54,7 +54,7 @@ func Open(ctx context.Context, store objectstore.Store, s Snapshot, dir string, 
 
 // fill reads the database into the file and walks it.
 func fill(ctx context.Context, store objectstore.Store, s Snapshot, file *os.File, progress Progress) error {
-	if err := read(ctx, store, s, progress, file); err != nil {
+	if err := read(ctx, store, s, MaxOpen, progress, file); err != nil {
 		return err
 	}
 	info, err := file.Stat()

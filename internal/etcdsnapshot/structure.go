@@ -64,7 +64,7 @@ func soundSize(size int64) error {
 func Structure(ctx context.Context, store objectstore.Store, s Snapshot) error {
 	r := &ranges{ctx: ctx, store: store, of: s}
 	if s.Zip {
-		_, err := openZip(r, s)
+		_, err := openZip(r, s, 0)
 		return r.because(err)
 	}
 	_, err := readLayout(r, s.Size)

@@ -3,6 +3,7 @@ package etcdsnapshot
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"strings"
@@ -20,8 +21,9 @@ type member struct {
 }
 
 // openZip reads the directory of a zip file, and the meta pages at the beginning of the one file that must be in it. k3s names that file
-// as the snapshot without .zip (pkg/etcd, compressSnapshot).
-func openZip(r io.ReaderAt, s Snapshot) (member, error) {
+// as the snapshot without .zip (pkg/etcd, compressSnapshot). A database of more than most bytes is refused before any of it is unpacked,
+// unless most is 0.
+func openZip(r io.ReaderAt, s Snapshot, most int64) (member, error) {
 	archive, err := zip.NewReader(r, s.Size)
 	if err != nil {
 		return member{}, notZip(err)
@@ -47,7 +49,7 @@ func openZip(r io.ReaderAt, s Snapshot) (member, error) {
 	case m.stored && m.compressed != m.size:
 		return member{}, damage("the zip file's directory contradicts itself")
 	}
-	if err := soundSize(m.size); err != nil {
+	if err := cmp.Or(soundSize(m.size), notOver(m.size, most)); err != nil {
 		return member{}, err
 	}
 	head := &front{from: m.unpack(io.NewSectionReader(r, offset, m.compressed))}

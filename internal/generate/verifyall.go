@@ -10,11 +10,27 @@ import (
 )
 
 // verifyAllParts are the parts of verify-all's with, each with the kind whose with it has.
-var verifyAllParts = []struct{ part, kind, applies string }{
-	{"nodeToken", "verify-node-token", "Left out, or without in, it does not apply."},
-	{"etcd", "verify-etcd", "It does not apply where the datastore is not embedded etcd."},
-	{"longhorn", "verify-longhorn", "It does not apply where Longhorn is not installed."},
-	{"backups", "verify-backup", "Without an artefact both are checked, each if it was ever made."},
+var verifyAllParts = []struct {
+	part, kind, applies string
+	needed              string // by the other fields, which are of no use without it; "" when there is no such
+}{
+	{"nodeToken", "verify-node-token", "Left out, or without in, it does not apply.", "in"},
+	{"etcd", "verify-etcd", "It does not apply where the datastore is not embedded etcd.", ""},
+	{"longhorn", "verify-longhorn", "It does not apply where Longhorn is not installed.", ""},
+	{"backups", "verify-backup", "Without artefact and key both artefacts are checked, and must be there. Left out, each is checked if it was ever made.", ""},
+}
+
+// needing are the dependencies of a part's fields, with one that all others but off depend on.
+func needing(part map[string]any, needed string) map[string]any {
+	all, _ := part["dependentRequired"].(map[string]any)
+	out := map[string]any{}
+	for name := range part["properties"].(map[string]any) {
+		if name != needed && name != "off" {
+			others, _ := all[name].([]any)
+			out[name] = append([]any{needed}, others...)
+		}
+	}
+	return out
 }
 
 // verifyAllSchema makes the schema of verify-all of those of the kinds that it runs, so that no field is described twice.
@@ -36,10 +52,13 @@ func verifyAllSchema() ([]byte, error) {
 		}
 		delete(part, "$schema")
 		delete(part, "required")
-		part["description"] = "As " + p.kind + ", or {off: true}. " + p.applies
+		part["description"] = "As " + p.kind + ", or {\"off\": true}. " + p.applies
 		fields := maps.Clone(part["properties"].(map[string]any))
 		fields["off"] = map[string]any{"description": "Leave this check out; nothing else may stand beside it.", "type": "boolean", "default": false}
 		part["properties"] = fields
+		if p.needed != "" {
+			part["dependentRequired"] = needing(part, p.needed)
+		}
 		part["if"] = map[string]any{"required": []string{"off"}, "properties": map[string]any{"off": map[string]any{"const": true}}}
 		part["then"] = map[string]any{"maxProperties": 1}
 		properties[p.part] = part

@@ -14,6 +14,7 @@ type Rule struct {
 var Rules = []Rule{
 	{"cmd/plan", []string{"*"}, "the command is where the parts meet"},
 	{"internal/generate", []string{"*"}, "the generator sees every kind"},
+	{"test/rigs", []string{"*"}, "rigs run the program and read what it leaves"},
 	{"bench/*", []string{"*"}, "benchmarks measure whatever there is"},
 	{"engine", []string{"schema"}, "the engine walks; it does not know what"},
 	{"schema", nil, "the schema package is the bottom"},

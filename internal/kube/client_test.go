@@ -23,6 +23,16 @@ func TestUIDAndVersion(t *testing.T) {
 	}
 }
 
+// TestOneObjectSaysWhatItIs, as that of a real server does; only the items of a list of built-in objects do not.
+func TestOneObjectSaysWhatItIs(t *testing.T) {
+	s := kubetest.New(t)
+	s.Add(kube.Resource{Version: "v1", Resource: "nodes"}, "Node", `{"metadata":{"name":"a"}}`)
+	got, err := s.Client(t).Get(t.Context(), kube.Resource{Version: "v1", Resource: "nodes"}, "a")
+	if err != nil || string(got) != `{"apiVersion":"v1","kind":"Node","metadata":{"name":"a"}}` {
+		t.Errorf("%s, %v", got, err)
+	}
+}
+
 func TestSecretKey(t *testing.T) {
 	s := kubetest.New(t)
 	s.Add(kube.Resource{Version: "v1", Resource: "secrets"}, "Secret",

@@ -4,13 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/tidwall/gjson"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -39,6 +42,9 @@ const (
 	maxWait  = 30 * time.Second
 )
 
+// maxStatus bounds an answer that is an error. One about an object with many faults has a line for each.
+const maxStatus = 1 << 20
+
 // retryAfter is how long the server asks to wait before the same request is made again; negative if it does not ask. Only 429
 // and 5xx count (RFC 9110 10.2.3 has the header in a 3xx too). The date form is not used by API servers.
 func retryAfter(resp *http.Response) time.Duration {
@@ -52,15 +58,22 @@ func retryAfter(resp *http.Response) time.Duration {
 	return min(time.Duration(seconds)*time.Second, maxWait)
 }
 
-// statusError makes the error that client-go would make of an answer: the server's Status if there is one.
+// statusError makes the error that client-go would make of an answer: the server's Status if there is one. Of an answer that breaks off
+// nothing is certain, not even that it is a refusal: a 409 alone does not tell "exists already" from "has changed".
 func statusError(req *http.Request, resp *http.Response) error {
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // what can be read of it explains enough
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxStatus))
 	var status metav1.Status
 	if json.Unmarshal(body, &status) == nil && status.Kind == "Status" && status.Status != metav1.StatusSuccess {
 		if status.Code == 0 {
 			status.Code = int32(resp.StatusCode)
 		}
 		return &apierrors.StatusError{ErrStatus: status}
+	}
+	if isJSON := strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json"); err == nil && isJSON && !gjson.ValidBytes(body) {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return fmt.Errorf("read the answer %s after %d bytes: %w", resp.Status, len(body), err)
 	}
 	seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
 	text := strings.Join(strings.Fields(string(body[:min(len(body), 200)])), " ")
@@ -71,6 +84,15 @@ func statusError(req *http.Request, resp *http.Response) error {
 // Passing tells whether the same call may succeed later: it was not answered, ran out of its time, or its error passes by itself.
 func Passing(err error) bool {
 	return errors.Is(err, ErrUnanswered) || errors.Is(err, context.DeadlineExceeded) || errclass.Classify(err).Class == errclass.Transient
+}
+
+// TimedOut words the end of the time that a caller has given a call of its own accord: the server does not answer, which is another thing
+// than the end of ctx, under which the caller itself works.
+func TimedOut(ctx context.Context, limit time.Duration, err error) error {
+	if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return fmt.Errorf("no answer within %s: %w: %v", limit, os.ErrDeadlineExceeded, err)
 }
 
 // refused tells whether the server said no, so that nothing was executed.

@@ -45,14 +45,14 @@ func (r Resource) APIVersion() string {
 
 // Path is the list's path on the server.
 func (r Resource) Path() string {
-	p := "/api/" + r.Version
+	p := "/api/" + url.PathEscape(r.Version)
 	if r.Group != "" {
-		p = "/apis/" + r.Group + "/" + r.Version
+		p = "/apis/" + url.PathEscape(r.Group) + "/" + url.PathEscape(r.Version)
 	}
 	if r.Namespace != "" {
 		p += "/namespaces/" + url.PathEscape(r.Namespace)
 	}
-	return p + "/" + r.Resource
+	return p + "/" + url.PathEscape(r.Resource)
 }
 
 // Page is one page of a list.

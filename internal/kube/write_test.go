@@ -5,12 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidwall/gjson"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
 
+	"plan/internal/errclass"
 	"plan/internal/kube"
 	"plan/internal/kube/kubetest"
 )
@@ -118,5 +124,68 @@ func TestWhichWritesMayHaveBeenExecuted(t *testing.T) {
 	cancel()
 	if _, err := kubetest.New(t).Client(t).Create(ctx, secretsOfNS, "a", []byte(secretA), kube.WriteOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// An answer that breaks off is no refusal: a create that meets an object of that name and one that is not allowed look alike then.
+func TestRefusalThatBreaksOffIsNone(t *testing.T) {
+	const whole = `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"secrets \"a\" already exists","reason":"AlreadyExists","code":409}`
+	cases := map[string]struct {
+		sent    string
+		length  int
+		refused bool
+	}{
+		"whole":                        {whole, len(whole), true},
+		"cut":                          {whole[:30], len(whole), false},
+		"cut before the first byte":    {"", len(whole), false},
+		"cut, with a length that fits": {whole[:30], 30, false},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.Header().Set("Content-Length", strconv.Itoa(tc.length))
+				w.WriteHeader(http.StatusConflict)
+				_, _ = w.Write([]byte(tc.sent))
+			}))
+			defer s.Close()
+			c, err := kube.New(&rest.Config{Host: s.URL}, "", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range []kube.WriteOptions{{}, {DryRun: true}} {
+				_, err = c.Create(t.Context(), secretsOfNS, "a", []byte(secretA), o)
+				if apierrors.IsAlreadyExists(err) != tc.refused || apierrors.IsConflict(err) || kube.Passing(err) == tc.refused {
+					t.Errorf("dry run %t: %v", o.DryRun, err)
+				}
+				if unanswered := errors.Is(err, kube.ErrUnanswered); unanswered != (!tc.refused && !o.DryRun) {
+					t.Errorf("dry run %t: unanswered %t: %v", o.DryRun, unanswered, err)
+				}
+			}
+		})
+	}
+}
+
+// The end of the time that a caller gives a call is the server's silence; the end of the caller's own context is not.
+func TestSilenceIsAnUnreachableServer(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	silent := fmt.Errorf("list configmaps: %w", context.DeadlineExceeded)
+	for name, tc := range map[string]struct {
+		ctx  context.Context
+		err  error
+		want errclass.Kind
+	}{
+		"silence":            {t.Context(), silent, errclass.Unreachable},
+		"the caller's end":   {ended, silent, errclass.Other},
+		"something else":     {t.Context(), apierrors.NewForbidden(schema.GroupResource{}, "a", nil), errclass.Denied},
+		"nothing went wrong": {t.Context(), nil, errclass.Other},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := kube.TimedOut(tc.ctx, time.Minute, tc.err)
+			if got := errclass.Classify(err).Kind; got != tc.want || (err == nil) != (tc.err == nil) {
+				t.Errorf("%v is of kind %q, want %q", err, got, tc.want)
+			}
+		})
 	}
 }

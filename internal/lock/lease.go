@@ -104,7 +104,7 @@ func (l *lease) acquire(ctx context.Context, o Options) error {
 				return err
 			}
 		case err != nil && (!kube.Passing(err) || waited >= max(o.Wait, l.times.Duration)):
-			return fmt.Errorf("take %s: %w", l.describe(), err)
+			return fmt.Errorf("take %s: %w", l.describe(), kube.TimedOut(ctx, l.times.Request, err))
 		}
 		delay := l.times.Poll
 		if err == nil {

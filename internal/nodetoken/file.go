@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -16,12 +17,12 @@ import (
 // folder keeps tokens as files of one folder, readable by their owner only.
 type folder struct {
 	dir, name string
-	source    string // the server's own token file
+	sources   []string // the server's own token files: no copies
 	hide      func(string)
 }
 
 func openFile(path string, o Options) (Place, error) {
-	return &folder{dir: filepath.Dir(path), name: filepath.Base(path), source: o.Source, hide: o.Hide}, nil
+	return &folder{dir: filepath.Dir(path), name: filepath.Base(path), sources: []string{K3sFile, RKE2File, o.Source}, hide: o.Hide}, nil
 }
 
 // Target implements Place.
@@ -55,6 +56,8 @@ func (f *folder) look(ctx context.Context, name string) (kept Kept, err error) {
 		return kept, err
 	case !info.Mode().IsRegular():
 		return kept, refuse("it is a symbolic link, a folder or something else that is no file")
+	case f.isSource(info):
+		return kept, ErrSource
 	}
 	kept.Updated, kept.into = info.ModTime().UTC(), true
 	file, err := root.Open(name)
@@ -99,8 +102,8 @@ func (f *folder) put(ctx context.Context, name, text string) error {
 		return err
 	}
 	defer root.Close()
-	if f.isSource(root, name) {
-		return errors.New("this is the server's own token file, and no copy of it")
+	if there, err := root.Lstat(name); err == nil && f.isSource(there) {
+		return ErrSource
 	}
 	f.clean(root)
 	tmp := f.temp() + rand.Text()
@@ -148,14 +151,12 @@ func (f *folder) clean(root *os.Root) {
 	}
 }
 
-// isSource tells whether a name of the folder is the file that tokens are read from.
-func (f *folder) isSource(root *os.Root, name string) bool {
-	there, err := root.Stat(name)
-	if err != nil || f.source == "" {
-		return false
-	}
-	source, err := os.Stat(f.source)
-	return err == nil && os.SameFile(there, source)
+// isSource tells whether a file of the folder is one that a server has its token in, under whatever name.
+func (f *folder) isSource(there fs.FileInfo) bool {
+	return slices.ContainsFunc(f.sources, func(path string) bool {
+		source, err := os.Stat(path)
+		return err == nil && os.SameFile(there, source)
+	})
 }
 
 // Late implements Place: a rename is done or not.

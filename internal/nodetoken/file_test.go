@@ -41,15 +41,22 @@ func TestAFileIsNeverWrittenThroughALink(t *testing.T) {
 	}
 }
 
+// TestTheServersOwnFileIsNoCopy, whether it has the token that is to be kept or another, and under whatever name.
 func TestTheServersOwnFileIsNoCopy(t *testing.T) {
 	older, token := tokens(t)
-	dir := t.TempDir()
-	own := filepath.Join(dir, fileName)
-	if err := os.WriteFile(own, []byte(older.Reveal()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := keep(t.Context(), filePlace(t, dir, own), token, -1); err == nil {
-		t.Error("the server's token was written over")
+	for name, has := range map[string]Token{"the same token": token, "another token": older} {
+		dir, own := t.TempDir(), filepath.Join(t.TempDir(), "token")
+		if err := errors.Join(os.WriteFile(own, []byte(has.Reveal()), 0o600), os.Link(own, filepath.Join(dir, fileName))); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range []Place{filePlace(t, dir, own), mustOpen(t, To{File: &File{Path: own}}, Options{Source: own})} {
+			if _, err := keep(t.Context(), p, token, -1); !errors.Is(err, ErrSource) {
+				t.Errorf("%s, %s: %v", name, p.Target(""), err)
+			}
+		}
+		if text, err := os.ReadFile(own); string(text) != has.Reveal() || err != nil {
+			t.Errorf("%s: the server's file was written over, %v", name, err)
+		}
 	}
 }
 

@@ -17,6 +17,8 @@ var (
 	ErrNone = errors.New("no token is kept there")
 	// ErrNoFolder says that the folder of a file is missing, so that nothing can be said of the file.
 	ErrNoFolder = errors.New("the folder is not there")
+	// ErrSource says that a place is the file that the server itself has its token in: it is lost together with the server.
+	ErrSource = errors.New("this is the server's own token file, and no copy of it")
 
 	// errUnanswered marks a write that may have been executed.
 	errUnanswered = errors.New("it may have been written")
@@ -30,8 +32,8 @@ type Place interface {
 	// Target names a slot for people.
 	Target(slot string) string
 
-	// Look reads a slot. Errors: ErrNone (the Kept is still what Put wants), ErrToken when something else is there, or what kept
-	// it from looking.
+	// Look reads a slot. Errors: ErrNone (the Kept is still what Put wants), ErrToken when something else is there, ErrSource, or what
+	// kept it from looking.
 	Look(ctx context.Context, slot string) (Kept, error)
 
 	// Put writes a token over what Look found. Errors: errUnanswered when it may have been executed, errChanged when it was not because
@@ -91,7 +93,7 @@ type Options struct {
 	Cluster   string // its name
 	Namespace string // where a Secret is that names no other
 	Dir       string // relative paths are relative to it
-	Source    string // the server's own token file, which no token is kept in; "" when there is none
+	Source    string // the server's own token file (not its folder), besides K3sFile and RKE2File; "" when no other is known
 	Kube      *kube.Client
 	Bitwarden func() (*bitwarden.Client, error)
 	Hide      func(string)

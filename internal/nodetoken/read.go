@@ -24,18 +24,17 @@ var ErrNoFile = errors.New("there is no token file")
 // folder server. Symbolic links are followed; an absolute one that leads nowhere, as node-token does where the folder is mounted
 // elsewhere, means the file of that name beside it.
 //
-// What is read goes to hide before anything else is done with it. Errors name the path and what to do: ErrNoFile, fs.ErrPermission,
-// ErrToken, or what kept the file from being read.
-func Read(path string, hide func(string)) (Token, error) {
+// What is read goes to hide before anything else is done with it. It gives the file that path has come to as well, also when that has no
+// token. Errors name the path and what to do: ErrNoFile, fs.ErrPermission, ErrToken, or what kept the file from being read.
+func Read(path string, hide func(string)) (t Token, file string, err error) {
 	raw, file, err := read(path)
 	if err != nil {
-		return Token{}, explainFile(path, err)
+		return Token{}, file, explainFile(path, err)
 	}
-	t, err := parseHidden(raw, hide)
-	if err != nil {
-		return Token{}, fmt.Errorf("read node token %s: %w", file, err)
+	if t, err = parseHidden(raw, hide); err != nil {
+		return Token{}, file, fmt.Errorf("read node token %s: %w", file, err)
 	}
-	return t, nil
+	return t, file, nil
 }
 
 // parseHidden parses what was read from anywhere, and has it masked before that.

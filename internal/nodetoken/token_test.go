@@ -175,15 +175,22 @@ func TestReadFindsTheToken(t *testing.T) {
 		"a link to the data directory":        link(dir, "link"),
 		"node-token of a folder mounted here": link("/nowhere/k3s/server/token", "server/mounted"),
 	}
+	want, err := filepath.EvalSymlinks(filepath.Join(dir, "server/token"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, path := range cases {
 		t.Run(name, func(t *testing.T) {
 			var hidden []string
-			got, err := Read(path, func(s string) { hidden = append(hidden, s) })
+			got, file, err := Read(path, func(s string) { hidden = append(hidden, s) })
 			if err != nil || got.Password() != password {
 				t.Fatalf("%v, %v", got, err)
 			}
 			if strings.Join(hidden, " ") != whole+" "+password {
 				t.Errorf("hidden are %d values", len(hidden))
+			}
+			if real, err := filepath.EvalSymlinks(file); err != nil || real != want {
+				t.Errorf("%s was read, %v", file, err)
 			}
 		})
 	}
@@ -223,7 +230,7 @@ func TestReadSaysWhatIsWrongWithTheFile(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, err := Read(tc.path, func(string) {})
+			_, _, err := Read(tc.path, func(string) {})
 			if !errors.Is(err, tc.is) || !strings.Contains(err.Error(), tc.says) || strings.Contains(err.Error(), "canary") {
 				t.Errorf("%v, want %q", err, tc.says)
 			}

@@ -159,6 +159,7 @@ func (t *Text) finished(r engine.StepResult) {
 // Describe tells in one line what became of a step.
 func Describe(r engine.StepResult) string {
 	words := []string{}
+	r.Outcome, r.Verdict = engine.Outcome(oneLine(string(r.Outcome))), engine.Verdict(oneLine(string(r.Verdict))) // they may come from a journal
 	switch {
 	case r.Outcome == engine.Succeeded && r.Verdict == engine.NoVerdict:
 	case r.Verdict != engine.NoVerdict:

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -111,7 +113,13 @@ func (e *execution) makeAll(ctx context.Context, items []*Item) error {
 	if len(problems) == 0 {
 		return ctx.Err()
 	}
-	return joined(problems)
+	return joined(sorted(problems))
+}
+
+// sorted is a list of problems that were met at once, in an order that is the same every time.
+func sorted(problems []error) []error {
+	slices.SortFunc(problems, func(x, y error) int { return strings.Compare(x.Error(), y.Error()) })
+	return problems
 }
 
 // hopeless tells whether the next object would fare the same.
@@ -177,6 +185,9 @@ func (e *execution) create(ctx context.Context, item *Item) error {
 
 // adopt judges what is there under the name of an object that was missing a moment ago.
 func (e *execution) adopt(item *Item, live json.RawMessage, unsure bool) error {
+	if err := dying(item.ID, live); err != nil {
+		return err
+	}
 	e.mu.Lock()
 	err := item.compare(live, e.plan.key)
 	state := item.State
@@ -224,7 +235,7 @@ func (e *execution) compare(sent, stored json.RawMessage, id objects.ID) {
 
 // left is everything that is not as in the backup although the work is done, as an error.
 func (e *execution) left() error {
-	problems := e.refused
+	problems := sorted(e.refused)
 	for _, item := range e.plan.Items {
 		switch item.State {
 		case Different:

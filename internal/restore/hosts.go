@@ -37,7 +37,6 @@ func (s *survey) hosts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	const shown = 20
 	var lines []string
 	for _, item := range s.plan.Items {
 		names, bound := named[item.ID]
@@ -45,11 +44,17 @@ func (s *survey) hosts(ctx context.Context) error {
 			lines = append(lines, fmt.Sprintf("%s lies on host %s, and no node here has that name: pods that use it cannot start", item.ID, strings.Join(names, " or ")))
 		}
 	}
-	if more := len(lines) - shown; more > 0 {
-		lines = append(lines[:shown], fmt.Sprintf("… and %d more volumes on hosts that are not here", more))
-	}
-	s.plan.Warnings = append(s.plan.Warnings, lines...)
+	s.plan.Warnings = append(s.plan.Warnings, bounded(lines, "volumes on hosts that are not here")...)
 	return nil
+}
+
+// bounded is the beginning of a list of lines, with the number of the others, which are of what.
+func bounded(lines []string, what string) []string {
+	const shown = 20
+	if more := len(lines) - shown; more > 0 {
+		return append(lines[:shown], fmt.Sprintf("… and %d more %s", more, what))
+	}
+	return lines
 }
 
 // hostsOf are the hosts that a volume can be reached from, if every term of its node affinity names some.
@@ -71,16 +76,4 @@ func hostsOf(volume json.RawMessage) (names []string, bound bool) {
 		}
 	}
 	return names, len(terms) > 0
-}
-
-// label is one label; not by gjson's path, in which names with dots would have to be escaped.
-func label(object json.RawMessage, name string) string {
-	var value string
-	gjson.GetBytes(object, "metadata.labels").ForEach(func(key, v gjson.Result) bool {
-		if key.String() == name {
-			value = v.String()
-		}
-		return true
-	})
-	return value
 }

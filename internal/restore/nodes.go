@@ -44,7 +44,7 @@ type NodePlan struct {
 // SurveyNodes reads the nodes and decides what they get back. Nothing is written.
 func SurveyNodes(ctx context.Context, client *kube.Client, b Backup, o NodeOptions) (*NodePlan, error) {
 	if o.Pause == nil {
-		o.Pause = pause
+		o.Pause = wait
 	}
 	if o.Progress == nil {
 		o.Progress = func(string, int64, int64, string) {}

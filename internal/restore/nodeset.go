@@ -19,7 +19,10 @@ var (
 	clusterDomains = []string{"beta.kubernetes.io", "node.kubernetes.io", "k3s.io", "rke2.io", "cattle.io"}
 	clusterLabels  = []string{"kubernetes.io/arch", "kubernetes.io/os", "kubernetes.io/hostname",
 		"node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master", "node-role.kubernetes.io/etcd"}
-	taintDomains = []string{"node.kubernetes.io", "node.cloudprovider.kubernetes.io"}
+	taintDomains = []string{"node.kubernetes.io", "node.cloudprovider.kubernetes.io", "karpenter.sh", "node.cluster.x-k8s.io", "cluster-autoscaler.kubernetes.io"}
+	// passingTaints are set by controllers and network or storage agents for a while: a node that gets one back may keep it for ever,
+	// and one to be deleted is deleted. "*/x" is x of any domain, such as node.cilium.io or ebs.csi.aws.com.
+	passingTaints = []string{"ToBeDeletedByClusterAutoscaler", "DeletionCandidateOfClusterAutoscaler", "*/agent-not-ready"}
 	// networkDomains have annotations that hold a node's addresses: wrong ones break the network.
 	networkDomains = []string{"flannel.alpha.coreos.com", "k3s.io", "rke2.io", "cattle.io", "node.kubernetes.io", "projectcalico.org", "cilium.io"}
 )
@@ -41,7 +44,10 @@ func clustersLabel(name string) bool {
 	return inDomain(name, clusterDomains) || slices.Contains(clusterLabels, name)
 }
 
-func clustersTaint(key string) bool { return inDomain(key, taintDomains) }
+func clustersTaint(key string) bool {
+	return inDomain(key, taintDomains) ||
+		slices.ContainsFunc(passingTaints, func(pattern string) bool { ok, _ := path.Match(pattern, key); return ok })
+}
 
 // CheckAnnotation wants a pattern that can match.
 func CheckAnnotation(pattern string) error {

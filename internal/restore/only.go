@@ -96,6 +96,39 @@ func choose(all []Object, only []string) ([]Object, []error) {
 	return list, problems
 }
 
+// withoutReleased leaves out the volumes whose claims were gone when they were backed up, unless only names them in full: they would come
+// back Available and kept for a claim of that name, and a new one, of a StatefulSet for example, would get the old data.
+func (s *survey) withoutReleased(chosen []Object, b Backup) []Object {
+	claimed := map[objects.ID]bool{}
+	for _, o := range b.Objects {
+		if o.ID.Kind == claimKind {
+			claimed[volumeID(o.Want)] = true
+		}
+	}
+	named := func(id objects.ID) bool {
+		return slices.ContainsFunc(s.plan.options.Only, func(text string) bool {
+			p, err := ParsePattern(text)
+			return err == nil && p.name == id.Name && p.Matches(id)
+		})
+	}
+	var list []Object
+	var left []string
+	for _, o := range chosen {
+		switch {
+		case !o.released() || claimed[o.ID]:
+			list = append(list, o)
+		case named(o.ID):
+			list = append(list, o)
+			s.warn("%s had lost its claim when it was backed up: it comes back kept for any claim that is called %s", o.ID, claimOf(o.Want))
+		default:
+			left = append(left, fmt.Sprintf("not restored: %s, which was %s in the backup and whose claim %s was gone: name it in only to have it back, kept for any claim of that name",
+				o.ID, o.phase, claimOf(o.Want)))
+		}
+	}
+	s.plan.Warnings = append(s.plan.Warnings, bounded(left, "volumes whose claims were gone")...)
+	return list
+}
+
 // CheckChoice finds what is wrong with what a step wants restored: the key of a backup of an artefact (empty where only the run knows it)
 // and patterns.
 func CheckChoice(key string, want backup.Artefact, only []string) (problems []error) {

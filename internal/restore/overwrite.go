@@ -20,6 +20,9 @@ func (e *execution) overwrite(ctx context.Context, item *Item) error {
 		if err != nil {
 			return err
 		}
+		if err := dying(item.ID, live); err != nil {
+			return err
+		}
 		e.mu.Lock()
 		err = item.compare(live, e.plan.key)
 		state := item.State
@@ -31,18 +34,23 @@ func (e *execution) overwrite(ctx context.Context, item *Item) error {
 			e.overwritten(item, state)
 			return nil
 		}
-		if why := dangerous(item, live); why != "" {
+		alone, err := e.abandoned(ctx, item, live)
+		if err != nil {
+			return err
+		}
+		if why := dangerous(item, live, alone); why != "" {
 			e.refuse(item, why)
 			return nil
 		}
-		patch, err := difference(item.Have, item.Want, live)
+		want, state := e.target(item)
+		patch, err := difference(item.Have, want, live)
 		if err != nil {
 			return fmt.Errorf("overwrite %s: %w", item.ID, err)
 		}
 		_, err = e.client.Patch(ctx, resourceOf(item.ID), item.ID.Name, patch, kube.WriteOptions{})
 		switch {
 		case err == nil:
-			e.overwritten(item, Same)
+			e.overwritten(item, state)
 			return nil
 		case apierrors.IsInvalid(err):
 			e.refuse(item, "the API server does not allow it: "+err.Error())
@@ -53,10 +61,38 @@ func (e *execution) overwrite(ctx context.Context, item *Item) error {
 	}
 }
 
+// target is what an object is changed to, and what it is then. A volume that is not bound yet to the claim that it is for keeps its data
+// until it is, like one that is made.
+func (e *execution) target(item *Item) (json.RawMessage, State) {
+	if item.ID.Kind == volumeKind && item.Pair.Name != "" && !item.bound {
+		return unfinished(item.Want, e.plan.key), Unfinished
+	}
+	return item.Want, Same
+}
+
+// abandoned tells whether a volume belongs to a claim that is gone or going, or has another volume, whatever its phase says: that follows.
+func (e *execution) abandoned(ctx context.Context, item *Item, volume json.RawMessage) (bool, error) {
+	if item.ID.Kind != volumeKind || tiedUID(volume) == "" {
+		return false, nil
+	}
+	id := claimID(volume)
+	claim, err := e.client.Get(ctx, resourceOf(id), id.Name)
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	other := volumeID(claim).Name
+	return gjson.GetBytes(claim, "metadata.uid").String() != tiedUID(volume) || dying(id, claim) != nil || other != "" && other != item.ID.Name, nil
+}
+
+// overwritten counts an object that is now what it should be. A volume or claim has yet to be seen bound.
 func (e *execution) overwritten(item *Item, state State) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	item.State = state
+	e.made[item.ID] = true
 	e.report.Created++
 }
 
@@ -67,8 +103,9 @@ func (e *execution) refuse(item *Item, why string) {
 		item.ID, first(item.Paths), why))
 }
 
-// dangerous says why a change of a volume or claim would tear a pair apart or delete data; empty if it would not.
-func dangerous(item *Item, live json.RawMessage) string {
+// dangerous says why a change of a volume or claim would tear a pair apart or delete data; empty if it would not. alone is whether a
+// volume's claim is gone.
+func dangerous(item *Item, live json.RawMessage, alone bool) string {
 	get := func(object json.RawMessage, path string) string { return gjson.GetBytes(object, path).String() }
 	switch item.ID.Kind {
 	case volumeKind:
@@ -76,7 +113,10 @@ func dangerous(item *Item, live json.RawMessage) string {
 		if was := claimOf(live); was != claimOf(item.Want) && get(live, "spec.claimRef.uid") != "" {
 			return fmt.Sprintf("it is %s and belongs to claim %s", phase, was)
 		}
-		if (phase == "Released" || phase == "Failed") && reclaimPolicy(live) != reclaimPolicy(item.Want) && reclaimPolicy(item.Want) != retain {
+		if (alone || phase == "Released" || phase == "Failed") && reclaimPolicy(live) != reclaimPolicy(item.Want) && reclaimPolicy(item.Want) != retain {
+			if alone {
+				phase += ", its claim is gone"
+			}
 			return fmt.Sprintf("it is %s, and with reclaim policy %s its data would go", phase, reclaimPolicy(item.Want))
 		}
 	case claimKind:

@@ -72,9 +72,10 @@ func TestDifferentObjectsAreNeverTouchedUnlessAsked(t *testing.T) {
 func TestPolicyOfAReleasedVolumeIsNotMadeDelete(t *testing.T) {
 	b := stored(t, pair(t, nil))
 	s := kubetest.New(t)
-	volume, _ := pairOf(t)
-	volume = strings.NewReplacer(`"Delete"`, `"Retain"`, `"Bound"`, `"Released"`, `"u2"`, `"gone"`).Replace(volume)
+	volume, claim := pairOf(t)
+	volume = strings.NewReplacer(`"Delete"`, `"Retain"`, `"Bound"`, `"Released"`).Replace(volume)
 	s.Add(volumes, "PersistentVolume", volume)
+	s.Add(claims, "PersistentVolumeClaim", claim)
 	o := options()
 	o.Overwrite, o.Only = true, []string{"pv/data-0"}
 	_, err := restore.Execute(t.Context(), s.Client(t), survey(t, s, b, o))

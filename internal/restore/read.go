@@ -9,8 +9,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/tidwall/gjson"
 
 	"plan/internal/backup"
 	"plan/internal/objects"
@@ -21,6 +25,25 @@ import (
 type Object struct {
 	ID   objects.ID
 	Want json.RawMessage // objects.Clean of what was backed up
+
+	phase string // of a volume: its status.phase in the backup
+}
+
+// released tells of a volume whether its claim was gone already when it was backed up.
+func (o Object) released() bool { return o.phase == "Released" || o.phase == "Failed" }
+
+// goodVersion is a version of Kubernetes' API. What stands in a backup becomes part of a path on the server.
+var goodVersion = regexp.MustCompile(`^v[0-9]+((alpha|beta)[0-9]+)?$`)
+
+// sound tells whether an object is of a kind that is restored, and has a name that is one.
+func sound(id objects.ID, artefact backup.Artefact) bool {
+	part := func(s string) bool { return s != "." && s != ".." && !strings.ContainsAny(s, "/%") }
+	_, version, named := strings.Cut(id.APIVersion, "/")
+	if !named {
+		version = id.APIVersion
+	}
+	return restorable(artefact, id.APIVersion, id.Kind) && goodVersion.MatchString(version) &&
+		id.Name != "" && part(id.Name) && part(id.Namespace) && (id.Kind == claimKind) == (id.Namespace != "")
 }
 
 // Backup is a sound backup in memory.
@@ -54,15 +77,17 @@ func Read(ctx context.Context, store objectstore.Store, key string, artefact bac
 			return Backup{}, fmt.Errorf("read backup %s: %w", key, err)
 		}
 		id := objects.IDOf(clean)
-		if id.Name == "" || seen[id] || (id.Kind == claimKind) != (id.Namespace != "") {
-			return Backup{}, fmt.Errorf("read backup %s: %w: %s is there twice, or has no name or namespace of its own", key, backup.ErrDamaged, id)
+		// The normal form is judged, for it is what is sent: it has each field once.
+		if seen[id] || !sound(id, artefact) {
+			return Backup{}, fmt.Errorf("read backup %s: %w: %s (%s) is there twice, or has no name, namespace or version of its own", key, backup.ErrDamaged, id, id.APIVersion)
 		}
 		seen[id] = true
+		phase := ""
 		if id.Kind == volumeKind {
 			// A backup that was made in the middle of another restore has the policy in the annotation.
-			clean = finished(clean)
+			clean, phase = finished(clean), gjson.GetBytes(o.Raw, "status.phase").String()
 		}
-		b.Objects = append(b.Objects, Object{ID: id, Want: clean})
+		b.Objects = append(b.Objects, Object{ID: id, Want: clean, phase: phase})
 	}
 	slices.SortStableFunc(b.Objects, func(x, y Object) int { return rank(x.ID) - rank(y.ID) })
 	return b, nil

@@ -69,3 +69,25 @@ func TestSurveyRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestRestoreIsNotDoneBeforeVolumesAreBound: not even where an earlier attempt has made all, and nothing has to be put back.
+func TestRestoreIsNotDoneBeforeVolumesAreBound(t *testing.T) {
+	for _, policy := range []string{"Delete", "Retain"} {
+		t.Run(policy, func(t *testing.T) {
+			b := stored(t, pair(t, inVolume("Delete", policy)))
+			to := kubetest.New(t)
+			for attempt := range 3 {
+				if report, err := restore.Execute(t.Context(), to.Client(t), survey(t, to, b, options())); err == nil {
+					t.Fatalf("attempt %d: nothing is bound, and it says %+v", attempt, report)
+				}
+			}
+			to.BindVolumes()
+			if _, err := restore.Execute(t.Context(), to.Client(t), survey(t, to, b, options())); err != nil {
+				t.Error(err)
+			}
+			if got := get(t, to, "/api/v1/persistentvolumes/data-0"); got.Get("status.phase").String() != "Bound" || got.Get("spec.persistentVolumeReclaimPolicy").String() != policy {
+				t.Errorf("the volume: %s", got)
+			}
+		})
+	}
+}

@@ -157,10 +157,10 @@ func NotPermitted(err error) bool {
 	return apierrors.IsUnauthorized(err) || apierrors.IsForbidden(err) && contains(err, "cannot create resource")
 }
 
-// Refused tells whether the API server itself said no to the object.
+// Refused tells whether the API server itself said no to the object, and not something in between.
 func Refused(err error) bool {
 	status, ok := errors.AsType[*apierrors.StatusError](err)
-	return ok && status.ErrStatus.Code >= 400 && status.ErrStatus.Code < 500 && status.ErrStatus.Code != 429 && !apierrors.IsUnauthorized(err)
+	return ok && !apierrors.IsUnexpectedServerError(err) && status.ErrStatus.Code >= 400 && status.ErrStatus.Code < 500 && status.ErrStatus.Code != 429 && !apierrors.IsUnauthorized(err)
 }
 
 func contains(err error, words string) bool { return strings.Contains(err.Error(), words) }

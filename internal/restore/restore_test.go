@@ -218,7 +218,7 @@ func TestVolumesKeepTheirDataUntilTheyAreBound(t *testing.T) {
 		}
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	o := options()
 	o.Pause = func(ctx context.Context, _ int) error { <-ctx.Done(); return ctx.Err() }

@@ -1,10 +1,14 @@
 package restore
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -12,6 +16,7 @@ import (
 
 	"plan/internal/kube"
 	"plan/internal/objects"
+	"plan/internal/pause"
 )
 
 // settle waits until the volumes that were made, or whose claims were, are bound, and puts their reclaim policies back. It ends a little
@@ -56,38 +61,60 @@ type volume struct {
 	live json.RawMessage // as last seen; nil before
 }
 
-// open are the volumes that are not done: unfinished ones, and those whose claims were made just now.
+// open are the volumes that are not done: unfinished ones, those that were made or changed just now or whose claims were, those that an
+// earlier attempt has made with their claims and that are not bound yet, and those of the cluster that are to take a claim.
 func (e *execution) open() map[objects.ID]*volume {
 	open := map[objects.ID]*volume{}
 	for _, item := range e.plan.Items {
-		if item.ID.Kind == volumeKind && (item.State == Unfinished || e.made[item.Pair]) && item.State != Different {
+		switch {
+		case item.waits && item.State == Same:
+			id := volumeID(item.Want)
+			open[id] = &volume{item: &Item{Object: Object{ID: id}, State: Same, Pair: item.ID}}
+		case item.ID.Kind != volumeKind || item.State == Different:
+		case item.State == Unfinished || item.Pair.Name != "" && (e.made[item.ID] || e.made[item.Pair]) || e.unbound(item):
 			open[item.ID] = &volume{item: item}
 		}
 	}
 	return open
 }
 
+// inOrder are the volumes by name.
+func inOrder(open map[objects.ID]*volume) []*volume {
+	return slices.SortedFunc(maps.Values(open), func(x, y *volume) int { return strings.Compare(x.item.ID.Name, y.item.ID.Name) })
+}
+
+// unbound tells of a volume that is there with its claim whether the two have yet to find each other.
+func (e *execution) unbound(item *Item) bool {
+	claim := e.items[item.Pair]
+	if claim == nil {
+		return item.Pair.Name != "" && item.State == Same && !(item.claimBound && item.bound)
+	}
+	return claim.State == Same && item.State == Same && !(claim.bound && item.bound)
+}
+
 // poll looks at all claims and volumes once, and takes those that are done out of open. A claim is told that it is bound after its volume,
 // so with a claim that is, both are.
 func (e *execution) poll(ctx context.Context, open map[objects.ID]*volume) error {
-	claims := map[objects.ID]bool{}
+	waited := map[objects.ID]bool{}
 	for _, v := range open {
-		if v.item.Pair.Name != "" {
-			claims[v.item.Pair] = false
-		}
+		waited[v.item.Pair] = true
 	}
+	claims := map[objects.ID]json.RawMessage{} // those that are there
+	var problems []error
 	err := each(ctx, e.client, kube.Resource{Version: "v1", Resource: "persistentvolumeclaims"}, func(raw json.RawMessage) error {
-		if id := objects.IDOf(raw); gjson.GetBytes(raw, "status.phase").String() == "Bound" {
-			if _, waited := claims[id]; waited {
-				claims[id] = true
+		if id := objects.IDOf(raw); waited[id] {
+			if err := dying(id, raw); err != nil {
+				problems = append(problems, err)
+				return nil
 			}
+			claims[id] = raw
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	bound, err := e.look(ctx, open, claims)
+	bound, more, err := e.look(ctx, open, claims)
 	if err != nil {
 		return err
 	}
@@ -98,35 +125,73 @@ func (e *execution) poll(ctx context.Context, open map[objects.ID]*volume) error
 		}
 		if done {
 			delete(open, v.item.ID)
+			if err := e.recognise(v.item.Pair, claims[v.item.Pair]); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
+	return joined(append(problems, more...))
 }
 
-// look reads the volumes that are waited for, and gives those that are bound or have nobody to be bound to.
-func (e *execution) look(ctx context.Context, open map[objects.ID]*volume, claims map[objects.ID]bool) ([]*volume, error) {
+// recognise looks once more at a claim that was different for lack of its volume's name alone.
+func (e *execution) recognise(id objects.ID, live json.RawMessage) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	item := e.items[id]
+	if item == nil || item.State != Different || live == nil {
+		return nil
+	}
+	err := item.compare(live, e.plan.key)
+	if item.State == Same {
+		e.report.Unchanged++
+	}
+	return err
+}
+
+// look reads the volumes that are waited for, and gives those that are bound or have nobody to be bound to, and what is wrong with others.
+func (e *execution) look(ctx context.Context, open map[objects.ID]*volume, claims map[objects.ID]json.RawMessage) (bound []*volume, problems []error, err error) {
 	seen := map[objects.ID]bool{}
-	var bound []*volume
-	err := each(ctx, e.client, kube.Resource{Version: "v1", Resource: "persistentvolumes"}, func(raw json.RawMessage) error {
+	err = each(ctx, e.client, kube.Resource{Version: "v1", Resource: "persistentvolumes"}, func(raw json.RawMessage) error {
 		id := objects.IDOf(raw)
 		if v := open[id]; v != nil {
 			seen[id], v.live = true, raw
-			if v.item.Pair.Name == "" || claims[v.item.Pair] && isBound(raw, v.item.Pair) {
+			done, err := ready(v.item, raw, claims[v.item.Pair])
+			switch {
+			case err != nil:
+				problems = append(problems, err)
+			case done:
 				bound = append(bound, v)
 			}
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var problems []error
-	for id := range open {
-		if !seen[id] {
-			problems = append(problems, fmt.Errorf("%s is gone: somebody has deleted it meanwhile", id))
+	for _, v := range inOrder(open) {
+		if !seen[v.item.ID] {
+			problems = append(problems, fmt.Errorf("%s is gone: somebody has deleted it meanwhile", v.item.ID))
 		}
 	}
-	return bound, joined(problems)
+	return bound, problems, nil
+}
+
+// ready tells whether a volume is done: bound to its claim, or kept for one that is not here. The second is believed only of a volume that
+// the cluster calls Available: one that belongs to a claim, be it one that is gone, must keep its data. An error is what no wait mends.
+func ready(item *Item, live, claim json.RawMessage) (bool, error) {
+	if err := dying(item.ID, live); err != nil {
+		return false, err
+	}
+	if item.Pair.Name != "" {
+		return claim != nil && isBound(live, claim), nil
+	}
+	switch phase := phaseOf(live); {
+	case tiedUID(live) != "", phase != "Available" && phase != "Pending" && phase != "":
+		return false, fmt.Errorf("%s belongs to a claim %s that was not here (it is %s) and keeps reclaim policy %s: restore again if the claim is here now, else see who has deleted it",
+			item.ID, claimOf(live), cmp.Or(phase, "in no phase yet"), reclaimPolicy(live))
+	default:
+		return phase == "Available", nil
+	}
 }
 
 // finish puts the reclaim policy of a volume back. A volume that has changed since it was read is looked at again.
@@ -149,33 +214,34 @@ func (e *execution) finish(ctx context.Context, v *volume) (done bool, err error
 	return true, nil
 }
 
-// isBound tells whether a volume is bound to that claim.
-func isBound(volume json.RawMessage, claim objects.ID) bool {
-	return gjson.GetBytes(volume, "status.phase").String() == "Bound" && claimID(volume) == claim && gjson.GetBytes(volume, "spec.claimRef.uid").String() != ""
+// isBound tells whether a volume and a claim are bound to each other: a claim of that name may be another one than the volume's, whose
+// phase then changes only later.
+func isBound(volume, claim json.RawMessage) bool {
+	uid := tiedUID(volume)
+	return phaseOf(volume) == "Bound" && phaseOf(claim) == "Bound" && claimID(volume) == objects.IDOf(claim) && volumeID(claim) == objects.IDOf(volume) &&
+		uid != "" && uid == gjson.GetBytes(claim, "metadata.uid").String()
 }
 
 // unbound says which volumes have not found their claims, and what to do.
 func unbound(open map[objects.ID]*volume) error {
 	var problems []error
-	for id, v := range open {
+	for _, v := range inOrder(open) {
 		policy := ""
 		if to := annotation(v.live, policyAnnotation); to != "" {
 			policy = fmt.Sprintf("; it keeps reclaim policy Retain, to be %s when it is bound", to)
 		}
+		phase := cmp.Or(phaseOf(v.live), "in no phase yet")
+		if v.item.Pair.Name == "" {
+			problems = append(problems, fmt.Errorf("%s is not Available, but %s%s; see whether the cluster's volume controller works, then restore again with the same key", v.item.ID, phase, policy))
+			continue
+		}
 		problems = append(problems, fmt.Errorf("%s is not bound to %s, but %s%s; see why (kubectl describe pvc -n %s %s), then restore again with the same key",
-			id, v.item.Pair, gjson.GetBytes(v.live, "status.phase").String(), policy, v.item.Pair.Namespace, v.item.Pair.Name))
+			v.item.ID, v.item.Pair, phase, policy, v.item.Pair.Namespace, v.item.Pair.Name))
 	}
 	return joined(problems)
 }
 
-// pause waits longer from try to try, at most 5 s.
-func pause(ctx context.Context, try int) error {
-	timer := time.NewTimer(min(200*time.Millisecond<<min(try-1, 10), 5*time.Second))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+// wait waits longer from try to try, at most 5 s.
+func wait(ctx context.Context, try int) error {
+	return pause.For(ctx, min(200*time.Millisecond<<min(try-1, 10), 5*time.Second))
 }

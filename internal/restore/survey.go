@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -48,7 +49,11 @@ type Item struct {
 	Paths []string        // where the two differ
 	Pair  objects.ID      // of a volume, the claim that it will be bound to
 
-	claimUID string // of that claim, if it is there already
+	claimUID   string // of that claim, if it is there already
+	claimBound bool   // that claim, if it is there already, is
+	bound      bool   // the cluster's volume or claim is
+	tiedUID    string // of the cluster's volume: the UID of the claim that it belongs to
+	waits      bool   // of a claim: its volume is here, not restored, and will take it
 }
 
 // Plan is what a restore would do. It is made for one cluster and one moment; Execute looks again where it matters.
@@ -65,7 +70,7 @@ func Survey(ctx context.Context, client *kube.Client, b Backup, o Options) (*Pla
 	o = o.complete()
 	chosen, problems := choose(b.Objects, o.Only)
 	s := &survey{plan: &Plan{options: o, key: b.Key.String()}, client: client, items: map[objects.ID]*Item{}, problems: problems}
-	for _, object := range chosen {
+	for _, object := range s.withoutReleased(chosen, b) {
 		item := &Item{Object: object, State: Missing}
 		s.items[object.ID] = item
 		s.plan.Items = append(s.plan.Items, item)
@@ -84,7 +89,7 @@ func Survey(ctx context.Context, client *kube.Client, b Backup, o Options) (*Pla
 
 func (o Options) complete() Options {
 	if o.Pause == nil {
-		o.Pause = pause
+		o.Pause = wait
 	}
 	if o.Log == nil {
 		o.Log = func(string, ...any) {}
@@ -102,6 +107,7 @@ type survey struct {
 	items    map[objects.ID]*Item
 	volumes  []neighbour                    // the cluster's CSI volumes
 	live     map[objects.ID]json.RawMessage // volumes and claims of the cluster that the backup's are paired with
+	uids     map[objects.ID]string          // of all the cluster's claims
 	problems []error
 }
 
@@ -126,7 +132,7 @@ func (s *survey) mapHandles(handles map[string]string) {
 			item.Want = withHandle(item.Want, to)
 		}
 	}
-	for old := range handles {
+	for _, old := range slices.Sorted(maps.Keys(handles)) {
 		if !used[old] {
 			s.problem("handles: no PersistentVolume to be restored has the handle %q", old)
 		}
@@ -135,7 +141,7 @@ func (s *survey) mapHandles(handles map[string]string) {
 
 // look lists what the backup has from the cluster. Volumes and claims are listed in any case, because they may be the other half of one.
 func (s *survey) look(ctx context.Context) error {
-	s.live = map[objects.ID]json.RawMessage{}
+	s.live, s.uids = map[objects.ID]json.RawMessage{}, map[objects.ID]string{}
 	counterparts := s.counterparts()
 	versions := map[string]string{volumeKind: "v1", claimKind: "v1"}
 	for _, item := range s.plan.Items {
@@ -193,6 +199,9 @@ func (s *survey) meet(raw json.RawMessage, counterparts map[objects.ID]bool) err
 	if h := handle(raw); h != "" && id.Kind == volumeKind {
 		s.volumes = append(s.volumes, neighbour{id.Name, h})
 	}
+	if id.Kind == claimKind {
+		s.uids[id] = gjson.GetBytes(raw, "metadata.uid").String()
+	}
 	if counterparts[id] {
 		s.live[id] = raw
 	}
@@ -200,6 +209,7 @@ func (s *survey) meet(raw json.RawMessage, counterparts map[objects.ID]bool) err
 	if item == nil {
 		return nil
 	}
+	s.alive(id, raw)
 	return item.compare(raw, s.plan.key)
 }
 
@@ -209,7 +219,10 @@ func (i *Item) compare(live json.RawMessage, key string) error {
 	if err != nil {
 		return fmt.Errorf("read %s: %w", i.ID, err)
 	}
-	i.Have, i.Paths = have, nil
+	i.Have, i.Paths, i.bound = have, nil, phaseOf(live) == "Bound"
+	if i.ID.Kind == volumeKind {
+		i.tiedUID = tiedUID(live)
+	}
 	switch {
 	case i.ID.Kind == namespaceKind || bytes.Equal(have, i.Want):
 		i.State = Same

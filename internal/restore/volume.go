@@ -2,6 +2,7 @@ package restore
 
 import (
 	"encoding/json"
+	"fmt"
 
 	"github.com/tidwall/gjson"
 
@@ -92,16 +93,44 @@ func edit(object json.RawMessage, change func(meta, spec map[string]any)) json.R
 	return objects.Encode(decoded)
 }
 
-// annotation is one annotation; not by gjson's path, in which names with dots would have to be escaped.
 func annotation(object json.RawMessage, name string) string {
+	return entry(object, "metadata.annotations", name)
+}
+
+func label(object json.RawMessage, name string) string { return entry(object, "metadata.labels", name) }
+
+// entry is one entry of a map; not by gjson's path, in which names with dots would have to be escaped.
+func entry(object json.RawMessage, path, name string) string {
 	var value string
-	gjson.GetBytes(object, "metadata.annotations").ForEach(func(key, v gjson.Result) bool {
+	gjson.GetBytes(object, path).ForEach(func(key, v gjson.Result) bool {
 		if key.String() == name {
 			value = v.String()
 		}
 		return true
 	})
 	return value
+}
+
+func phaseOf(object json.RawMessage) string { return gjson.GetBytes(object, "status.phase").String() }
+
+// tiedUID is the UID of the claim that a volume belongs to; empty while it is only kept for one.
+func tiedUID(volume json.RawMessage) string {
+	return gjson.GetBytes(volume, "spec.claimRef.uid").String()
+}
+
+// dying says of an object that is being deleted what to do; nil if it is not.
+func dying(id objects.ID, live json.RawMessage) error {
+	if gjson.GetBytes(live, "metadata.deletionTimestamp").String() == "" {
+		return nil
+	}
+	what := ""
+	switch id.Kind {
+	case namespaceKind:
+		what = ", with everything in it"
+	case volumeKind, claimKind:
+		what = "; if its data matters, set the volume's reclaim policy to Retain now"
+	}
+	return fmt.Errorf("%s is being deleted%s: wait until it is gone, or remove what deletes it, then restore again", id, what)
 }
 
 func reclaimPolicy(volume json.RawMessage) string {

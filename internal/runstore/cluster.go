@@ -128,12 +128,12 @@ func (s *ClusterStore) ofRun(ctx context.Context, name, id, part string) (*confi
 
 // again makes a call until it is answered, for a minute.
 func (s *ClusterStore) again(ctx context.Context, call func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	inner, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for delay := firstPause; ; delay = min(2*delay, lastPause) {
-		err := call(ctx)
-		if err == nil || !kube.Passing(err) || pause.For(ctx, delay) != nil {
-			return err
+		err := call(inner)
+		if err == nil || !kube.Passing(err) || pause.For(inner, delay) != nil {
+			return kube.TimedOut(ctx, patience, err)
 		}
 	}
 }

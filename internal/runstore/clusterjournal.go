@@ -66,13 +66,13 @@ func (j *clusterJournal) Close() error {
 
 // write stores what is packed, signed with next, if what is stored is what was last known, and returns when that is certain.
 func (j *clusterJournal) write(ctx context.Context, next stamp) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	inner, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	delay := firstPause
 	for {
 		j.object.BinaryData = map[string][]byte{journalKey: j.packed.bytes()}
 		j.object.sign(next)
-		err := j.store.put(ctx, j)
+		err := j.store.put(inner, j)
 		if err == nil {
 			j.last = next
 			return nil
@@ -80,12 +80,12 @@ func (j *clusterJournal) write(ctx context.Context, next stamp) error {
 		if definite := !kube.Passing(err) && !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err); definite {
 			return j.whose(err)
 		}
-		done, unknown := j.look(ctx, next)
+		done, unknown := j.look(inner, next)
 		if done || unknown != nil && !kube.Passing(unknown) {
 			return unknown
 		}
-		if pause.For(ctx, delay+rand.N(delay/2)) != nil {
-			return fmt.Errorf("not confirmed in time, so whether it was stored is not known: %w", err)
+		if pause.For(inner, delay+rand.N(delay/2)) != nil {
+			return fmt.Errorf("not confirmed in time, so whether it was stored is not known: %w", kube.TimedOut(ctx, patience, err))
 		}
 		delay = min(2*delay, lastPause)
 	}

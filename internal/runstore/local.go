@@ -54,9 +54,7 @@ func (s *LocalStore) Describe(id string) string { return s.journal(id) }
 
 // Create implements Store. When it returns, the run survives a loss of power.
 func (s *LocalStore) Create(ctx context.Context, id string, first engine.RunStartedRecord) (Journal, error) {
-	if err := s.there(id); err == nil {
-		return nil, fmt.Errorf("create run %s in %s: %w", id, s.dir, ErrExists)
-	} else if !errors.Is(err, ErrNotFound) {
+	if err := s.vacant(ctx, id); err != nil {
 		return nil, err
 	}
 	if err := makeFolders(s.folder(id)); err != nil {
@@ -69,7 +67,7 @@ func (s *LocalStore) Create(ctx context.Context, id string, first engine.RunStar
 	if err != nil {
 		return nil, fmt.Errorf("create run %s: %w", id, err)
 	}
-	j, err := engine.CreateJournal(s.journal(id), first)
+	j, err := s.begin(ctx, id, first)
 	if errors.Is(err, fs.ErrExist) {
 		err = fmt.Errorf("create run %s in %s: %w", id, s.dir, ErrExists)
 	}
@@ -77,6 +75,30 @@ func (s *LocalStore) Create(ctx context.Context, id string, first engine.RunStar
 		return nil, errors.Join(err, held.Release(ctx))
 	}
 	return localJournal{j, held}, nil
+}
+
+// vacant is nil when nothing is recorded of a run. A journal without a whole record was left by a process that ended before its run began.
+func (s *LocalStore) vacant(ctx context.Context, id string) error {
+	if err := s.there(id); errors.Is(err, ErrNotFound) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if _, err := s.Read(ctx, id); !errors.Is(err, ErrNotFound) { // sound or not
+		return fmt.Errorf("create run %s in %s: %w", id, s.dir, ErrExists)
+	}
+	return nil
+}
+
+// begin makes the journal of a run whose lock we have, in the place of one that holds nothing.
+func (s *LocalStore) begin(ctx context.Context, id string, first engine.RunStartedRecord) (*engine.FileJournal, error) {
+	if err := s.vacant(ctx, id); err != nil { // another was faster
+		return nil, err
+	}
+	if err := os.Remove(s.journal(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("create run %s: %w", id, err)
+	}
+	return engine.CreateJournal(s.journal(id), first)
 }
 
 // makeFolders makes what is missing of a path, for the owner alone, so that each name survives a loss of power.
@@ -147,7 +169,7 @@ func (s *LocalStore) Open(ctx context.Context, id string) (Journal, []engine.Jou
 	return localJournal{j, held}, entries, nil
 }
 
-// Read implements Store. A torn tail is left out and left alone.
+// Read implements Store. A torn tail is left out and left alone; a run of which nothing is recorded is none.
 func (s *LocalStore) Read(_ context.Context, id string) ([]engine.JournalEntry, error) {
 	if err := s.there(id); err != nil {
 		return nil, err
@@ -160,6 +182,9 @@ func (s *LocalStore) Read(_ context.Context, id string) ([]engine.JournalEntry, 
 	entries, _, err := engine.ReadJournal(f)
 	if err != nil {
 		return entries, fmt.Errorf("read run %s: %s: %w", id, f.Name(), err)
+	}
+	if len(entries) == 0 {
+		return nil, fmt.Errorf("read run %s: %w: its process ended before the run began, and nothing was done", id, ErrNotFound)
 	}
 	return entries, nil
 }

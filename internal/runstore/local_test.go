@@ -257,6 +257,31 @@ func TestDamagedLocalRunsAreListedLastWithAProblem(t *testing.T) {
 	}
 }
 
+func TestARunOfWhichNothingIsRecordedBegins(t *testing.T) {
+	dir := t.TempDir()
+	made(t, Local(dir), "whole", t0)
+	whole, err := os.ReadFile(Local(dir).journal("whole"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, left := range map[string][]byte{"nothing": nil, "half-a-header": whole[:7], "a-header": whole[:15], "half-a-record": whole[:60]} {
+		s := Local(dir)
+		if err := errors.Join(os.MkdirAll(s.folder(name), 0o700), os.WriteFile(s.journal(name), left, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Read(t.Context(), name); !errors.Is(err, ErrNotFound) {
+			t.Errorf("%s: read: %v", name, err)
+		}
+		made(t, s, name, t0)
+		if entries, err := s.Read(t.Context(), name); err != nil || len(entries) == 0 {
+			t.Errorf("%s: after it began: %d records, %v", name, len(entries), err)
+		}
+		if _, err := s.Create(t.Context(), name, begun(name, t0)); !errors.Is(err, ErrExists) {
+			t.Errorf("%s: a second of that id: %v", name, err)
+		}
+	}
+}
+
 func TestDeleteRemovesAllThatIsKeptOfARun(t *testing.T) {
 	dir := t.TempDir()
 	s := Local(dir)

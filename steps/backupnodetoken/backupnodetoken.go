@@ -81,12 +81,12 @@ func (a *Action) look(ctx context.Context, env *steps.Env) (w work, err error) {
 	if err := ctx.Err(); err != nil {
 		return w, err
 	}
-	path := nodetoken.Absolute(env.Dir, a.Path)
-	if w.token, err = nodetoken.Read(path, env.Hide); err != nil {
+	var source string
+	if w.token, source, err = nodetoken.Read(nodetoken.Absolute(env.Dir, a.Path), env.Hide); err != nil {
 		return w, err
 	}
 	w.place, err = a.To.Open(nodetoken.Options{
-		Cluster: env.Cluster.Name, Namespace: env.Scope.Namespace, Dir: env.Dir, Source: path,
+		Cluster: env.Cluster.Name, Namespace: env.Scope.Namespace, Dir: env.Dir, Source: source,
 		Kube: env.Kube, Bitwarden: env.Bitwarden, Hide: env.Hide,
 	})
 	if err != nil {

@@ -194,6 +194,19 @@ func TestWhatIsWrongWithTheFileIsSaidAndNothingIsAsked(t *testing.T) {
 	}
 }
 
+// TestTheServersOwnFileIsNoCopy: the file has the token, of course, and "unchanged" would say that a copy is kept.
+func TestTheServersOwnFileIsNoCopy(t *testing.T) {
+	for _, path := range []string{"server/token", "server", "."} {
+		w, _ := world(t)
+		a := action(t, map[string]any{"path": path, "to": map[string]any{"file": map[string]any{"path": "server/token"}}})
+		changes, planned := a.Plan(t.Context(), w.Env)
+		result, err := a.Run(t.Context(), w.Env)
+		if !errors.Is(planned, nodetoken.ErrSource) || !errors.Is(err, nodetoken.ErrSource) || changes != nil || result.Outputs != nil {
+			t.Errorf("path %s: %v, %v; %+v, %v", path, changes, planned, result, err)
+		}
+	}
+}
+
 // TestAnUnknownOutcomeIsLost: no retry may repeat it blindly, and the exit code is that of an effect that is not known.
 func TestAnUnknownOutcomeIsLost(t *testing.T) {
 	w, s := world(t)

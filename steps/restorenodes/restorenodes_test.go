@@ -26,7 +26,7 @@ func world(t *testing.T) *steptest.World {
 	t.Helper()
 	from := kubetest.New(t)
 	from.Add(nodes, "Node",
-		`{"metadata":{"name":"a","labels":{"zone.example/z":"1","kubernetes.io/hostname":"old","k3s.io/x":"1","svccontroller.k3s.cattle.io/pool":"p","node-role.kubernetes.io/master":"true","node-role.kubernetes.io/worker":"","beta.kubernetes.io/os":"linux"},"annotations":{"example.com/rack":"7","flannel.alpha.coreos.com/public-ip":"192.0.2.1"}},"spec":{"taints":[{"key":"gpu","value":"yes","effect":"NoSchedule"},{"key":"node.kubernetes.io/unreachable","effect":"NoExecute","timeAdded":"2026-01-01T00:00:00Z"}]}}`,
+		`{"metadata":{"name":"a","labels":{"zone.example/z":"1","kubernetes.io/hostname":"old","k3s.io/x":"1","svccontroller.k3s.cattle.io/pool":"p","node-role.kubernetes.io/master":"true","node-role.kubernetes.io/worker":"","beta.kubernetes.io/os":"linux"},"annotations":{"example.com/rack":"7","flannel.alpha.coreos.com/public-ip":"192.0.2.1"}},"spec":{"taints":[{"key":"gpu","value":"yes","effect":"NoSchedule"},{"key":"node.kubernetes.io/unreachable","effect":"NoExecute","timeAdded":"2026-01-01T00:00:00Z"},{"key":"node.cilium.io/agent-not-ready","effect":"NoSchedule"},{"key":"ebs.csi.aws.com/agent-not-ready","effect":"NoExecute"},{"key":"ToBeDeletedByClusterAutoscaler","value":"1","effect":"NoSchedule"},{"key":"DeletionCandidateOfClusterAutoscaler","value":"1","effect":"PreferNoSchedule"},{"key":"startup-taint.cluster-autoscaler.kubernetes.io/x","effect":"NoSchedule"},{"key":"karpenter.sh/disrupted","effect":"NoSchedule"},{"key":"node.cluster.x-k8s.io/uninitialized","effect":"NoSchedule"}]}}`,
 		`{"metadata":{"name":"b","labels":{"zone.example/z":"2"}}}`,
 		`{"metadata":{"name":"c","labels":{"zone.example/z":"3"}}}`)
 	w := steptest.NewWorld(t)

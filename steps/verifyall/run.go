@@ -143,14 +143,14 @@ func (s *summary) verdict() checks.Verdict {
 	return checks.Unknown
 }
 
-// noneYet says that a sort of backup that nobody asked for, and that was never made, does not apply. One that was made and is gone stale
-// is judged.
+// noneYet says that a sort of backup that the plan says nothing of, and that was never made, does not apply. One that was made and is gone
+// stale is judged.
 func noneYet(o *verify.Outcome) *verify.Outcome {
 	if o.Verdict() != checks.Fail || o.Count(checks.NoBackup) == 0 {
 		return o
 	}
 	return verify.NotHere("", "there is none in the store", "no backup of this sort was ever made below this prefix, or it is another prefix or store",
-		"name the artefact under backups if there must be one, or make it with backup-pvs or backup-nodes")
+		"name backups in the plan if there must be one (backups: {maxAge: 36h}), and make it with backup-pvs or backup-nodes")
 }
 
 // ifConfigured is the check of the node's token where a place is named; without one it does not apply.
@@ -158,10 +158,10 @@ type ifConfigured struct{ check *nodetoken.Check }
 
 func (c ifConfigured) configured() bool { return c.check.In.Count() > 0 }
 
-// Validate wants a place only where one is named.
+// Validate wants a place only where something is said that is of use with one. A store alone says nothing: each part has one by default.
 func (c ifConfigured) Validate() error {
-	if !c.configured() {
-		return nil
+	if !c.configured() && (c.check.Path != "" || c.check.Prefix != "") {
+		return errors.Join(errors.New("with.in: path and prefix are compared with the token that is kept: name the place where it is kept, or leave them out"), c.check.Validate())
 	}
 	return c.check.Validate()
 }

@@ -64,7 +64,7 @@ type Longhorn struct {
 	longhorn.Check `yaml:",inline"`
 }
 
-// Backups is verify-backup, for both artefacts where none is named.
+// Backups is verify-backup, for both artefacts where neither one nor a key is named.
 type Backups struct {
 	Off           bool `yaml:"off"`
 	backups.Check `yaml:",inline"`
@@ -89,16 +89,31 @@ func (a *Action) checks() []named {
 	if !a.Longhorn.Off {
 		list = append(list, named{"longhorn", &a.Longhorn.Check, nil})
 	}
-	if a.Backups.Off {
-		return list
+	return append(list, a.Backups.checks()...)
+}
+
+// checks are those of the artefact that is named, by itself or by a key, or else of both. Only where the plan says nothing at all of backups
+// need there be none: who names a prefix or an age has some.
+func (b *Backups) checks() (list []named) {
+	key, err := backup.ParseKey(b.Key)
+	switch {
+	case b.Off:
+		return nil
+	case b.Artefact != "":
+		return []named{{"backups " + string(b.Artefact), &b.Check, nil}}
+	case b.Key != "" && err != nil:
+		return []named{{"backups", &b.Check, nil}} // which is refused
+	case b.Key != "":
+		return []named{{"backups " + string(key.Artefact), &b.Check, nil}}
 	}
-	if a.Backups.Artefact != "" {
-		return append(list, named{"backups " + string(a.Backups.Artefact), &a.Backups.Check, nil})
+	var absent func(*verify.Outcome) *verify.Outcome
+	if b.Check == backups.New() {
+		absent = noneYet
 	}
 	for _, artefact := range []backup.Artefact{backup.PVs, backup.Nodes} {
-		one := a.Backups.Check
+		one := b.Check
 		one.Artefact = artefact
-		list = append(list, named{"backups " + string(artefact), &one, noneYet})
+		list = append(list, named{"backups " + string(artefact), &one, absent})
 	}
 	return list
 }

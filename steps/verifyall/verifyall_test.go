@@ -65,6 +65,8 @@ func verdicts(r steps.Result) string {
 	return strings.Join(parts, ", ")
 }
 
+const aKey = "pv-backups/k3s/pvs-20260101-000000-00000000.json.gz"
+
 func TestWhatAppliesDecides(t *testing.T) {
 	off := map[string]any{"off": true}
 	cases := map[string]struct {
@@ -73,12 +75,18 @@ func TestWhatAppliesDecides(t *testing.T) {
 		want    string
 		verdict steps.Verdict
 	}{
-		"all is well":     {nil, with, "nodeToken=pass, etcd=pass, longhorn=none, backups pvs=none, backups nodes=none", steps.Pass},
-		"no settings":     {nil, nil, "nodeToken=none, etcd=pass, longhorn=none, backups pvs=none, backups nodes=none", steps.Pass},
-		"too old":         {nil, map[string]any{"etcd": map[string]any{"maxAge": "30m"}}, "nodeToken=none, etcd=fail, longhorn=none, backups pvs=none, backups nodes=none", steps.Fail},
-		"must be there":   {nil, map[string]any{"etcd": off, "longhorn": off, "backups": map[string]any{"artefact": "nodes"}}, "nodeToken=none, backups nodes=fail", steps.Fail},
-		"nothing applies": {nil, map[string]any{"etcd": off}, "nodeToken=none, longhorn=none, backups pvs=none, backups nodes=none", steps.Unknown},
-		"all is off":      {nil, map[string]any{"nodeToken": off, "etcd": off, "longhorn": off, "backups": off}, "", steps.Unknown},
+		"all is well":                          {nil, with, "nodeToken=pass, etcd=pass, longhorn=none, backups pvs=none, backups nodes=none", steps.Pass},
+		"no settings":                          {nil, nil, "nodeToken=none, etcd=pass, longhorn=none, backups pvs=none, backups nodes=none", steps.Pass},
+		"too old":                              {nil, map[string]any{"etcd": map[string]any{"maxAge": "30m"}}, "nodeToken=none, etcd=fail, longhorn=none, backups pvs=none, backups nodes=none", steps.Fail},
+		"must be there":                        {nil, map[string]any{"etcd": off, "longhorn": off, "backups": map[string]any{"artefact": "nodes"}}, "nodeToken=none, backups nodes=fail", steps.Fail},
+		"an emptied bucket, or another prefix": {nil, map[string]any{"backups": map[string]any{"prefix": "typo/"}}, "nodeToken=none, etcd=pass, longhorn=none, backups pvs=fail, backups nodes=fail", steps.Fail},
+		"an emptied bucket, and an age":        {nil, map[string]any{"backups": map[string]any{"maxAge": "12h"}}, "nodeToken=none, etcd=pass, longhorn=none, backups pvs=fail, backups nodes=fail", steps.Fail},
+		"an emptied bucket, and a store":       {nil, map[string]any{"backups": map[string]any{"store": "main"}}, "nodeToken=none, etcd=pass, longhorn=none, backups pvs=fail, backups nodes=fail", steps.Fail},
+		"backups are to be rehearsed":          {nil, map[string]any{"backups": map[string]any{"rehearse": true}}, "nodeToken=none, etcd=pass, longhorn=none, backups pvs=fail, backups nodes=fail", steps.Fail},
+		"one backup by its key":                {nil, map[string]any{"backups": map[string]any{"key": aKey}}, "nodeToken=none, etcd=pass, longhorn=none, backups pvs=fail", steps.Fail},
+		"a key of the artefact":                {nil, map[string]any{"backups": map[string]any{"key": aKey, "artefact": "pvs"}}, "nodeToken=none, etcd=pass, longhorn=none, backups pvs=fail", steps.Fail},
+		"nothing applies":                      {nil, map[string]any{"etcd": off}, "nodeToken=none, longhorn=none, backups pvs=none, backups nodes=none", steps.Unknown},
+		"all is off":                           {nil, map[string]any{"nodeToken": off, "etcd": off, "longhorn": off, "backups": off}, "", steps.Unknown},
 		"no rights": {func(w *steptest.World) { w.Kube.Fail(kubetest.Fault{Path: "longhorn.io", Status: 403}) }, nil,
 			"nodeToken=none, etcd=pass, longhorn=unknown, backups pvs=none, backups nodes=none", steps.Unknown},
 		"no nodes can be listed": {func(w *steptest.World) { w.Kube.Fail(kubetest.Fault{Path: "/nodes", Status: 403}) }, nil,
@@ -130,6 +138,9 @@ func TestWhatIsWrongInAPartNamesThePart(t *testing.T) {
 		"etcd prefix":        {"etcd": map[string]any{"prefix": "a/../b"}},
 		"longhorn target":    {"longhorn": map[string]any{"target": "none"}},
 		"two places":         {"nodeToken": map[string]any{"in": map[string]any{"file": map[string]any{"path": "a"}, "bitwarden": map[string]any{"project": "p", "key": "k"}}}},
+		"a path of no token": {"nodeToken": map[string]any{"path": "/nowhere/token"}},
+		"a prefix, no token": {"nodeToken": map[string]any{"prefix": "k3s-etcd-snapshots/"}},
+		"another's key":      {"backups": map[string]any{"key": aKey, "artefact": "nodes"}},
 		"a key that is none": {"backups": map[string]any{"key": "x"}},
 	} {
 		action := Kind().New()
@@ -139,7 +150,7 @@ func TestWhatIsWrongInAPartNamesThePart(t *testing.T) {
 		section := ""
 		for section = range with {
 		}
-		if err := action.Validate(); err == nil || !strings.Contains(err.Error(), "with."+section+".") {
+		if err := action.Validate(); err == nil || strings.Count(err.Error(), "with."+section+".") != 1 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

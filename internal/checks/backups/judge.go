@@ -3,9 +3,11 @@ package backups
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/dustin/go-humanize"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"plan/internal/backup"
 	"plan/internal/checks"
@@ -98,14 +100,28 @@ func (l *look) rehearse(ctx context.Context, env *steps.Env) {
 	}
 }
 
+// judgeTrial tells what an object that did not pass is. A refusal of the object itself, by validation or by an admission plugin, is certain.
+// Not being permitted to create any says nothing of the object, nor does what only stands in the way of this rehearsal.
 func judgeTrial(t restore.Trial) checks.Finding {
 	switch {
 	case restore.Quota(t.Err):
 		return checks.Finding{Name: Quota, Verdict: checks.None, Object: t.ID.String(), Message: "rehearsed: only a quota is in the way",
 			Cause: t.Err.Error(), Next: "raise the quota before a restore into this cluster"}
-	case restore.Refused(t.Err) && !apierrors.IsForbidden(t.Err):
+	case restore.Refused(t.Err) && !restore.NotPermitted(t.Err) && !passing(t.Err):
 		return checks.Finding{Name: Rejected, Verdict: checks.Fail, Object: t.ID.String(), Message: "rehearsed: the API server does not take it",
 			Cause: t.Err.Error(), Next: "see what in the object this version of Kubernetes, or an admission webhook, does not take"}
 	}
 	return checks.Broken(t.ID.String(), t.Err)
 }
+
+// passing tells whether a refusal is about the moment or the rehearsal and not about the object: somebody else changes something, the
+// namespace is being deleted, or a webhook that would be called does not say that it has no side effects, so that it was not asked
+// (apiserver, webhook.NewDryRunUnsupportedErr).
+func passing(err error) bool {
+	return apierrors.IsConflict(err) || apierrors.HasStatusCause(err, terminating) ||
+		apierrors.IsBadRequest(err) && strings.Contains(err.Error(), "does not support dry run")
+}
+
+// terminating is the cause that the API server gives for a creation in a namespace that is being deleted (api/core/v1,
+// NamespaceTerminatingCause).
+const terminating metav1.CauseType = "NamespaceTerminating"

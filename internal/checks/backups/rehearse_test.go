@@ -39,9 +39,17 @@ func TestRehearsal(t *testing.T) {
 				return nil
 			}
 		}, want: "REJECTED=fail OK=pass", says: "persistentvolume films: rehearsed: the API server does not take it: create persistentvolumes films"},
-		"not permitted": {to: func(s *kubetest.Server) {
-			s.Fail(kubetest.Fault{Path: "persistentvolumeclaims", Status: http.StatusForbidden})
-		}, want: "NOT_ALLOWED=unknown OK=pass"},
+		"not permitted": {to: refusing(http.StatusForbidden, `persistentvolumeclaims is forbidden: User "system:serviceaccount:backup:plan" cannot create resource "persistentvolumeclaims" in API group "" in the namespace "media"`),
+			want: "NOT_ALLOWED=unknown OK=pass"},
+		"no credentials": {to: refusing(http.StatusUnauthorized, "Unauthorized"), want: "NOT_ALLOWED=unknown OK=pass"},
+		"a policy says no": {to: refusing(http.StatusForbidden, `admission webhook "policy.example.org" denied the request: storage class fast is not for this namespace`),
+			want: "REJECTED=fail OK=pass", says: "is not for this namespace"},
+		"a webhook says no": {to: refusing(http.StatusBadRequest, `admission webhook "policy.example.org" denied the request: no owner`),
+			want: "REJECTED=fail OK=pass", says: "no owner"},
+		"a quota says no": {to: refusing(http.StatusForbidden, `persistentvolumeclaims "films" is forbidden: exceeded quota: claims, requested: persistentvolumeclaims=1, used: persistentvolumeclaims=9, limited: persistentvolumeclaims=9`),
+			want: "OK=pass QUOTA=none"},
+		"a webhook without dry run": {to: refusing(http.StatusBadRequest, `admission webhook "policy.example.org" does not support dry run`), want: "UNREADABLE=unknown OK=pass"},
+		"a conflict":                {to: refusing(http.StatusConflict, "the object has been modified"), want: "UNREADABLE=unknown OK=pass"},
 		"out of order": {to: func(s *kubetest.Server) {
 			s.Fail(kubetest.Fault{Path: "persistentvolumes", Status: http.StatusServiceUnavailable})
 		}, want: "UNREACHABLE=unknown OK=pass"},
@@ -75,6 +83,13 @@ func TestRehearsal(t *testing.T) {
 				t.Errorf("something was stored:\n%s", diff)
 			}
 		})
+	}
+}
+
+// refusing answers to whoever creates a claim.
+func refusing(status int, message string) func(s *kubetest.Server) {
+	return func(s *kubetest.Server) {
+		s.Fail(kubetest.Fault{Path: "persistentvolumeclaims", Status: status, Message: message})
 	}
 }
 

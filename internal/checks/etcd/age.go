@@ -14,14 +14,8 @@ import (
 
 // judgeListing judges what a complete listing shows.
 func (l *look) judgeListing() {
-	var future []etcdsnapshot.Snapshot
-	for _, s := range l.listing.Snapshots {
-		if s.Time.Sub(l.now) > checks.Skew {
-			future = append(future, s)
-		} else {
-			l.usable = append(l.usable, s)
-		}
-	}
+	usable, future := l.listing.Usable(l.now.Add(checks.Skew))
+	l.usable = usable
 	if len(future) > 0 {
 		f := l.limit.Judge(future[0].Key, future[0].Time)
 		f.Message = fmt.Sprintf("%s; %s of the future in all", f.Message, count(int64(len(future)), "snapshot"))

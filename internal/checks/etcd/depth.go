@@ -10,15 +10,14 @@ import (
 	"plan/internal/etcdsnapshot"
 )
 
-// lookInto looks at the newest snapshots as deep as was asked for. Whose it is and how long it is are asked of the newest of the schedule
-// too, when that is another one.
+// lookInto looks at the newest snapshots as deep as was asked for, and at the newest of the schedule too, when that is another one: its age
+// is what is judged.
 func (l *look) lookInto(ctx context.Context) {
 	sample := l.usable[:1]
 	if l.Depth != depthAge {
 		sample = l.usable[:min(l.Sample, len(l.usable))]
 	}
 	sample = slices.Clone(sample)
-	deep := len(sample)
 	if s, ok := l.scheduled(); ok && !slices.ContainsFunc(sample, func(other etcdsnapshot.Snapshot) bool { return other.Key == s.Key }) {
 		sample = append(sample, s)
 	}
@@ -32,9 +31,6 @@ func (l *look) lookInto(ctx context.Context) {
 		matches := i > 0 || l.judgeToken(s, meta)
 		if err := etcdsnapshot.SoundSize(s); err != nil {
 			l.add(l.damaged(s, err))
-			continue
-		}
-		if i >= deep {
 			continue
 		}
 		l.judgeContent(ctx, s, meta, i == 0 && matches)
@@ -59,6 +55,9 @@ func (l *look) judgeContent(ctx context.Context, s etcdsnapshot.Snapshot, meta e
 	switch {
 	case errors.Is(err, etcdsnapshot.ErrDamaged):
 		l.add(l.damaged(s, err))
+	case errors.Is(err, etcdsnapshot.ErrTooLarge):
+		l.add(checks.Finding{Name: TooLarge, Verdict: checks.Unknown, Object: s.Key, Message: "it is larger than any database that etcd supports, and was not opened",
+			Cause: err.Error(), Next: "use depth: checksum, and defragment etcd, or find out who put it there"})
 	case err != nil:
 		l.add(checks.Broken(s.Key, err))
 	case l.fresh != nil && l.fresh.Object == s.Key:

@@ -40,6 +40,7 @@ const (
 	TokenMismatch checks.Name = "TOKEN_MISMATCH"     // fail: made with another token than the one given, or not opened by it
 	NoBootstrap   checks.Name = "NO_BOOTSTRAP"       // fail: without the data that a restore needs
 	LastFailed    checks.Name = "LAST_BACKUP_FAILED" // fail: k3s recorded a failure, and nothing was made since; listed: something was
+	TooLarge      checks.Name = "TOO_LARGE"          // unknown: more than etcd supports, so that it is not unpacked
 	NoMetadata    checks.Name = "NO_METADATA"        // unknown: nothing to compare with
 	NoScheduled   checks.Name = "NO_SCHEDULED"       // unknown: only snapshots made by hand
 	NodeBehind    checks.Name = "NODE_BEHIND"        // listed, or fail: a server without a fresh snapshot of its own

@@ -19,7 +19,8 @@ type servers struct {
 	known   bool     // the nodes could be listed, and there are some
 	etcd    []string // names of the nodes that run etcd
 	bases   []string // what the schedule's snapshots begin with
-	noCron  bool     // every server has the schedule switched off
+	off     int      // how many of those have the schedule switched off
+	noCron  bool     // all of them have
 	data    string   // folder of k3s' data
 	rke2    bool
 	servers int  // nodes that say they are servers
@@ -42,7 +43,7 @@ const defaultBase = "etcd-snapshot" // --etcd-snapshot-name
 
 // findServers lists the nodes. It gives an outcome when there is no etcd here: only a complete list without any can say so.
 func (l *look) findServers(ctx context.Context) *verify.Outcome {
-	s := servers{noCron: true, data: "/var/lib/rancher/k3s"}
+	s := servers{data: "/var/lib/rancher/k3s"}
 	nodes := 0
 	err := l.each(ctx, kube.Resource{Version: "v1", Resource: "nodes"}, func(item json.RawMessage) error {
 		var n node
@@ -63,7 +64,7 @@ func (l *look) findServers(ctx context.Context) *verify.Outcome {
 	}
 	s.known = true
 	slices.Sort(s.etcd)
-	s.noCron = s.noCron && s.servers > 0
+	s.noCron = s.off > 0 && s.off == len(s.etcd)
 	if len(s.bases) == 0 {
 		s.bases = []string{defaultBase}
 	}
@@ -106,8 +107,8 @@ func (s *servers) take(n node) {
 	} else {
 		s.bases = append(s.bases, defaultBase)
 	}
-	if off, told := flag(args, "etcd-disable-snapshots"); !told || off == "false" {
-		s.noCron = false
+	if off, told := flag(args, "etcd-disable-snapshots"); told && off != "false" {
+		s.off++
 	}
 }
 

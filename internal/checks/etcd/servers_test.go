@@ -234,3 +234,31 @@ func TestThePermissionsAreThree(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestTheScheduleIsOffOnlyWhereAServerSaysSo: only servers with etcd make snapshots, so only their word counts, and that of all of them.
+func TestTheScheduleIsOffOnlyWhereAServerSaysSo(t *testing.T) {
+	const flag = "--etcd-disable-snapshots"
+	silent := object(map[string]any{"name": "c", "labels": map[string]string{"node-role.kubernetes.io/etcd": "true"}}, nil)
+	control := plain("d", map[string]string{"k3s.io/node-args": `["server","--disable-etcd"]`})
+	cases := map[string]struct {
+		nodes []string
+		off   bool
+	}{
+		"all":                               {[]string{server("a", flag), server("b", flag)}, true},
+		"all, beside a server without etcd": {[]string{server("a", flag), control}, true},
+		"one of two":                        {[]string{server("a", flag), server("b")}, false},
+		"one, and one says nothing":         {[]string{server("a", flag), silent}, false},
+		"none says anything":                {[]string{silent, control}, false},
+	}
+	for name, tc := range cases {
+		w := newWorld(t, tc.nodes...)
+		w.put("on-demand-a", hour, sound(t), meta("a"))
+		want := "NO_SCHEDULED=unknown OK=pass"
+		if tc.off {
+			want = "OK=pass"
+		}
+		if o := w.must(t, nil); names(o, false) != want {
+			t.Errorf("%s: %s", name, o.Reason())
+		}
+	}
+}

@@ -24,11 +24,12 @@ const (
 	shared      checks.Name = "SHARED_VOLUME" // listed: several PersistentVolumes are one volume
 )
 
-// Findings are all that this check can find, for failOn.
+// Findings are all that this check can find and failOn may make fail. What an error kept from being looked at stays unknown, so that
+// NOT_ALLOWED, NOT_INSTALLED, UNREACHABLE and UNFINISHED are not among them.
 func Findings() []checks.Name {
 	return []checks.Name{
 		checks.OK, checks.Stale, checks.NoBackup, noJob, lastFailed, stuck, notConfigured, checks.FutureDated, volumeMissing,
-		unavailable, frozen, noVolume, checks.Unreadable, checks.NotAllowed, checks.NotInstalled, checks.Unreachable, checks.Unfinished,
+		unavailable, frozen, noVolume, checks.Unreadable,
 		notLonghorn, notBound, orphan, excluded, terminating, standby, brokenClaim, shared,
 	}
 }

@@ -179,4 +179,9 @@ func TestValidateTellsAllProblemsAtOnce(t *testing.T) {
 	if err := (&Check{Namespace: "x", Target: "own", FailOn: Findings()[1:]}).Validate(); err != nil {
 		t.Error(err)
 	}
+	for _, name := range []checks.Name{checks.OK, checks.NotAllowed, checks.NotInstalled, checks.Unreachable, checks.Unfinished} {
+		if err := (&Check{Namespace: "x", Target: "own", FailOn: checks.FailOn{name}}).Validate(); err == nil {
+			t.Errorf("%s can be asked for, and can never fail", name)
+		}
+	}
 }

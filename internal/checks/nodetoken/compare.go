@@ -13,21 +13,32 @@ import (
 	"plan/steps"
 )
 
-// compareFile judges the kept token by the server's file. Without a path the file is compared where it is there.
-func compareFile(kept nodetoken.Token, path string, hide func(string)) checks.Finding {
+// own is the server's own token, or why it could not be read.
+type own struct {
+	asked bool   // a path names it
+	path  string // what was looked at
+	file  string // what that has come to
+	token nodetoken.Token
+	err   error
+}
+
+// readOwn reads the server's token. Without a path it is read where it is there.
+func readOwn(path string, hide func(string)) (o own) {
 	files := []string{path}
-	if path == "" {
+	if o.asked = path != ""; !o.asked {
 		files = []string{nodetoken.K3sFile, nodetoken.RKE2File}
 	}
-	var token nodetoken.Token
-	var err error
-	file := ""
-	for _, file = range files {
-		if token, err = nodetoken.Read(file, hide); !errors.Is(err, nodetoken.ErrNoFile) {
+	for _, o.path = range files {
+		if o.token, o.file, o.err = nodetoken.Read(o.path, hide); !errors.Is(o.err, nodetoken.ErrNoFile) {
 			break
 		}
 	}
-	f := checks.Finding{Object: file}
+	return o
+}
+
+// compare judges the kept token by the server's.
+func (o own) compare(kept nodetoken.Token) checks.Finding {
+	f, token, err := checks.Finding{Object: o.path}, o.token, o.err
 	switch {
 	case err == nil && token.Password() == kept.Password():
 		f.Name, f.Verdict, f.Message = checks.OK, checks.Pass, "the server's token is the one that is kept"
@@ -37,7 +48,7 @@ func compareFile(kept nodetoken.Token, path string, hide func(string)) checks.Fi
 		f.Message = fmt.Sprintf("the server's token has hash %s, the kept one %s", token.Hash(), kept.Hash())
 		f.Cause, f.Next = "the server's token was changed since (k3s token rotate), or another cluster's is kept", "run backup-node-token here; it keeps the earlier one too"
 		return f
-	case errors.Is(err, nodetoken.ErrNoFile) && path == "":
+	case errors.Is(err, nodetoken.ErrNoFile) && !o.asked:
 		f.Object = "the server's token file"
 		f.Name, f.Verdict, f.Message = notCompared, checks.None, "the kept token was not compared with the server's"
 		f.Cause, f.Next = "this is not a server node, or its files are not mounted here", "run it on a server node, or mount the folder and set path"
@@ -56,7 +67,7 @@ func compareFile(kept nodetoken.Token, path string, hide func(string)) checks.Fi
 		f.Err = err
 		return f
 	}
-	return checks.Broken(file, err)
+	return checks.Broken(o.path, err)
 }
 
 // compareSnapshot judges the kept token by what the newest snapshot says it was made with. An error is for a store that is not there.
@@ -74,11 +85,19 @@ func (c *Check) compareSnapshot(ctx context.Context, env *steps.Env, place nodet
 	if err != nil {
 		return checks.Broken(folder, err), nil // a part of a listing says nothing
 	}
-	if len(listing.Snapshots) == 0 {
+	usable, future := listing.Usable(env.Now().Add(checks.Skew))
+	switch {
+	case len(usable) > 0:
+	case len(future) > 0:
+		f := checks.Limit{Now: env.Now()}.Judge(future[0].Key, future[0].Time)
+		f.Message += "; there is no other snapshot to compare with"
+		f.Next = "set the clock of the server that made it, and see that a new one is made"
+		return f, nil
+	default:
 		return checks.Finding{Name: checks.NoBackup, Verdict: checks.Fail, Object: folder, Message: "there is no snapshot",
 			Cause: "the listing is complete, and nothing in it is a snapshot", Next: "see that k3s uploads its snapshots, and that prefix is right"}, nil
 	}
-	key := listing.Snapshots[0].Key
+	key := usable[0].Key
 	meta, err := etcdsnapshot.Head(ctx, store, key)
 	if err != nil {
 		return checks.Broken(key, err), nil
@@ -110,7 +129,7 @@ func judge(ctx context.Context, uid string, place nodetoken.Place, kept nodetoke
 	case err == nil && earlier.Token.Hash() == meta.TokenHash:
 		f.Name, f.Verdict, f.Cause, f.Next = checks.OK, checks.Pass, "", ""
 		f.Message = "the newest snapshot needs an earlier token, which is kept in " + place.Target(meta.TokenHash)
-	case err != nil && !errors.Is(err, nodetoken.ErrNone) && !errors.Is(err, nodetoken.ErrToken):
+	case err != nil && !errors.Is(err, nodetoken.ErrNone) && !errors.Is(err, nodetoken.ErrToken) && !errors.Is(err, nodetoken.ErrSource):
 		return checks.Broken(place.Target(meta.TokenHash), err)
 	}
 	return f

@@ -19,6 +19,7 @@ import (
 const (
 	noToken     checks.Name = "NO_TOKEN"     // fail: the place could be looked at, and holds none
 	notAToken   checks.Name = "NOT_A_TOKEN"  // fail: something is there that opens no snapshot
+	noCopy      checks.Name = "NO_COPY"      // fail: the place is the server's own token file
 	ambiguous   checks.Name = "AMBIGUOUS"    // unknown: two have the name, and which counts is not known
 	differs     checks.Name = "DIFFERS"      // fail: the server's file has another token
 	doesNotOpen checks.Name = "WRONG_TOKEN"  // fail: no token that is kept is the newest snapshot's
@@ -86,8 +87,9 @@ func (c *Check) Check(ctx context.Context, env *steps.Env) (*verify.Outcome, err
 	if file != "" {
 		file = nodetoken.Absolute(env.Dir, file)
 	}
+	server := readOwn(file, env.Hide)
 	place, err := c.In.Open(nodetoken.Options{
-		Cluster: env.Cluster.Name, Namespace: env.Scope.Namespace, Dir: env.Dir,
+		Cluster: env.Cluster.Name, Namespace: env.Scope.Namespace, Dir: env.Dir, Source: server.file,
 		Kube: env.Kube, Bitwarden: env.Bitwarden, Hide: env.Hide,
 	})
 	if err != nil {
@@ -107,7 +109,7 @@ func (c *Check) Check(ctx context.Context, env *steps.Env) (*verify.Outcome, err
 		message += ", last changed " + kept.Updated.UTC().Format(time.RFC3339)
 	}
 	o.Add(checks.Finding{Name: checks.OK, Verdict: checks.Pass, Object: place.Target(""), Message: message})
-	o.Add(compareFile(kept.Token, file, env.Hide))
+	o.Add(server.compare(kept.Token))
 	snapshot, err := c.compareSnapshot(ctx, env, place, kept.Token)
 	o.Add(snapshot)
 	return o, err
@@ -124,6 +126,9 @@ func notKept(target string, err error) checks.Finding {
 	case errors.Is(err, nodetoken.ErrToken):
 		f.Name, f.Verdict, f.Message = notAToken, checks.Fail, "what is kept there opens no snapshot"
 		f.Next = "move it away if it is needed, then run backup-node-token on a server node"
+	case errors.Is(err, nodetoken.ErrSource):
+		f.Name, f.Verdict, f.Message = noCopy, checks.Fail, "no copy is kept there: it is the server's own token file"
+		f.Next = "name a place that survives the server, and run backup-node-token with it"
 	case errors.As(err, &e):
 		f.Name, f.Verdict, f.Message = ambiguous, checks.Unknown, "which of them counts is not known"
 		f.Next = "keep the right one of these ids, and rename or delete the others"

@@ -100,6 +100,16 @@ func ofTheFile() map[string]situation {
 			put(t, w, "token", other)
 			c.Path = "token"
 		}, "DIFFERS=fail OK=pass NOT_COMPARED=none", steps.Fail},
+		"the server's own file": {func(t *testing.T, w *steptest.World, c *nodetoken.Check) { c.Path = "kept" }, "NO_COPY=fail", steps.Fail},
+		"the server's own file, by its folder": {func(t *testing.T, w *steptest.World, c *nodetoken.Check) {
+			put(t, w, "token", current)
+			c.Path, c.In.File.Path = ".", "token"
+		}, "NO_COPY=fail", steps.Fail},
+		"an earlier one, which is the server's own file": {func(t *testing.T, w *steptest.World, c *nodetoken.Check) {
+			c.Path, c.Prefix = "kept-"+hashOf(t, earlier), "k3s"
+			put(t, w, c.Path, earlier)
+			snapshot(w, "b", 1772413200, map[string]string{"k3s-token-hash": hashOf(t, earlier)})
+		}, "DIFFERS=fail WRONG_TOKEN=fail OK=pass", steps.Fail},
 		"no file at path": {func(t *testing.T, w *steptest.World, c *nodetoken.Check) { c.Path = "token" },
 			"NO_FILE=unknown OK=pass NOT_COMPARED=none", steps.Unknown},
 		"an agent's file": {func(t *testing.T, w *steptest.World, c *nodetoken.Check) {
@@ -141,6 +151,20 @@ func ofSnapshots() map[string]situation {
 			put(t, w, "kept-"+hashOf(t, earlier), other)
 			c.Prefix = "k3s"
 		}, "WRONG_TOKEN=fail OK=pass NOT_COMPARED=none", steps.Fail},
+		"one of the future beside it": {func(t *testing.T, w *steptest.World, c *nodetoken.Check) {
+			snapshot(w, "a", steptest.Started.Unix()-3600, map[string]string{"k3s-token-hash": hashOf(t, other)})
+			snapshot(w, "b", steptest.Started.Unix()+300*86400, map[string]string{"k3s-token-hash": hashOf(t, current)})
+			c.Prefix = "k3s"
+		}, "WRONG_TOKEN=fail OK=pass NOT_COMPARED=none", steps.Fail},
+		"clocks that differ a little": {func(t *testing.T, w *steptest.World, c *nodetoken.Check) {
+			snapshot(w, "a", steptest.Started.Unix()-3600, map[string]string{"k3s-token-hash": hashOf(t, other)})
+			snapshot(w, "b", steptest.Started.Unix()+240, map[string]string{"k3s-token-hash": hashOf(t, current)})
+			c.Prefix = "k3s"
+		}, "OK=pass OK=pass NOT_COMPARED=none", steps.Pass},
+		"only of the future": {func(t *testing.T, w *steptest.World, c *nodetoken.Check) {
+			snapshot(w, "b", steptest.Started.Unix()+3600, map[string]string{"k3s-token-hash": hashOf(t, current)})
+			c.Prefix = "k3s"
+		}, "FUTURE_DATED=fail OK=pass NOT_COMPARED=none", steps.Fail},
 		"no hash at the snapshot": {func(t *testing.T, w *steptest.World, c *nodetoken.Check) {
 			snapshot(w, "b", 1772413200, map[string]string{"k3s-node-name": "b"})
 			c.Prefix = "k3s"

@@ -200,6 +200,17 @@ func Zip(method uint16, files ...File) ([]byte, error) {
 	return b.Bytes(), err
 }
 
+// ZipSaying is a zip file whose directory says that the one file in it, which has no bytes, unpacks to so many.
+func ZipSaying(name string, size uint64) ([]byte, error) {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	if _, err := z.CreateRaw(&zip.FileHeader{Name: name, Method: zip.Deflate, UncompressedSize64: size}); err != nil {
+		return nil, err
+	}
+	err := z.Close()
+	return b.Bytes(), err
+}
+
 // File is a file of a zip file.
 type File struct {
 	Name string

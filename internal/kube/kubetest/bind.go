@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 // The lists that BindVolumes works on.
@@ -13,8 +15,9 @@ const (
 )
 
 // BindVolumes makes the server do from now on what the controller of volumes does, before each read: a volume and a claim that name each
-// other become Bound, a volume with the UID of a claim that is gone becomes Released, a claim that was bound and whose volume is gone
-// becomes Lost, and stays it (Kubernetes 1.35, pkg/controller/volume/persistentvolume). Claims without a volume are left alone.
+// other become Bound, and so do a volume that is kept for a claim and that claim, if it names no volume and is not larger; a volume with
+// the UID of a claim that is gone becomes Released, a claim that was bound and whose volume is gone becomes Lost, and stays it
+// (Kubernetes 1.35, pkg/controller/volume/persistentvolume). Claims that no volume is kept for are left alone.
 func (s *Server) BindVolumes() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -48,11 +51,12 @@ func (s *Server) bind() {
 		switch {
 		case uid != "" && (!there || c["metadata"].(fields)["uid"] != uid):
 			s.phase(volumes, i, v, "Released")
-		case !there || c["spec"].(fields)["volumeName"] != metadata(item).Name, uid == "" && phase(c) == "Lost":
+		case !there || !takes(c, v), uid == "" && phase(c) == "Lost":
 			s.phase(volumes, i, v, "Available")
 		default:
 			ref["uid"], ref["apiVersion"], ref["kind"] = c["metadata"].(fields)["uid"], "v1", "PersistentVolumeClaim"
 			s.phase(volumes, i, v, "Bound")
+			c["spec"].(fields)["volumeName"] = metadata(item).Name
 			annotate(c, "pv.kubernetes.io/bind-completed")
 			s.phase(claims, at, c, "Bound")
 		}
@@ -65,6 +69,25 @@ func (s *Server) bind() {
 			s.phase(claims, i, c, "Lost")
 		}
 	}
+}
+
+// takes tells whether a claim is bound to a volume that is kept for it.
+func takes(claim, volume fields) bool {
+	if name, _ := claim["spec"].(fields)["volumeName"].(string); name != "" {
+		return name == volume["metadata"].(fields)["name"]
+	}
+	asks, errAsks := resource.ParseQuantity(at(claim, "spec", "resources", "requests", "storage"))
+	has, errHas := resource.ParseQuantity(at(volume, "spec", "capacity", "storage"))
+	return errAsks == nil && errHas == nil && asks.Cmp(has) <= 0
+}
+
+// at is the text at a path of an object; empty if there is none.
+func at(object fields, path ...string) string {
+	for _, part := range path[:len(path)-1] {
+		object, _ = object[part].(fields)
+	}
+	text, _ := object[path[len(path)-1]].(string)
+	return text
 }
 
 // phase stores an object with a phase, if that changes it.

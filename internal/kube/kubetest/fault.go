@@ -1,6 +1,7 @@
 package kubetest
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -13,6 +14,7 @@ type Fault struct {
 	Kth    int    // which of the matching requests, from 1; 0 is every one
 	Status int    // answer with this status instead of executing the request
 
+	Message    string // with Status: what the Status object says, instead of nothing in particular
 	RetryAfter string // header, with Status
 	Plain      bool   // with Status: no Status object, as from a proxy
 
@@ -52,6 +54,8 @@ func (s *Server) fault(r *http.Request) *Fault {
 }
 
 var reasons = map[int]string{
+	http.StatusBadRequest:          "BadRequest",
+	http.StatusConflict:            "Conflict",
 	http.StatusUnauthorized:        "Unauthorized",
 	http.StatusForbidden:           "Forbidden",
 	http.StatusNotFound:            "NotFound",
@@ -69,7 +73,7 @@ func (f *Fault) answer(w http.ResponseWriter) {
 		http.Error(w, "upstream says no", f.Status)
 		return
 	}
-	status(w, f.Status, reasons[f.Status], "the test server says no")
+	status(w, f.Status, reasons[f.Status], cmp.Or(f.Message, "the test server says no"))
 }
 
 func status(w http.ResponseWriter, code int, reason, message string) {

@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"plan/internal/kube"
+	"plan/internal/objects"
 )
 
 // UID and Version are what every Server answers.
@@ -174,7 +175,7 @@ func (s *Server) read(r *http.Request) (int, string) {
 	}
 	for _, item := range l.items {
 		if meta := metadata(item); meta.Name == name && meta.Namespace == namespace {
-			return http.StatusOK, item
+			return http.StatusOK, string(objects.Typed([]byte(item), l.apiVersion, l.kind)) // a list's items alone lack them
 		}
 	}
 	return http.StatusNotFound, failure(http.StatusNotFound, "NotFound", fmt.Sprintf("%s %q not found", l.kind, name))

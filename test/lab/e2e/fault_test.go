@@ -49,7 +49,7 @@ func TestWhatDoesNotReadBackIsNoBackup(t *testing.T) {
 				w.Write(body)
 			})
 			file := p.write(t, "bad.yaml", planWith("{name: home}", storeSection(bad.URL, r.S3.Bucket), step))
-			got := p.with("SSL_CERT_FILE="+bad.caFile).must(t, 1, "apply", file, "-o", "json")
+			got := p.with("SSL_CERT_FILE="+bad.CAFile).must(t, 1, "apply", file, "-o", "json")
 			if step := got.json(t).step(t, "pvs"); step.Outcome != "failed" {
 				t.Errorf("the step: %+v", step)
 			}
@@ -75,7 +75,7 @@ func TestStoreThatIsBusyIsAskedAgain(t *testing.T) {
 			next.ServeHTTP(w, req)
 		}
 	})
-	p := r.program(t, keysOf(r.S3.AccessKey, r.S3.SecretKey)...).with("SSL_CERT_FILE=" + busy.caFile)
+	p := r.program(t, keysOf(r.S3.AccessKey, r.S3.SecretKey)...).with("SSL_CERT_FILE=" + busy.CAFile)
 	file := p.write(t, "plan.yaml", planWith("{name: home}", storeSection(busy.URL, r.S3.Bucket), fmt.Sprintf(pvsStep, "busy")))
 	key := p.must(t, 0, "apply", file, "-o", "json").json(t).step(t, "pvs").text(t, "key")
 	r.isStored(t, "busy", key)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"plan/test/lab"
+	"plan/test/lab/labtest"
 )
 
 // moduleRoot is where the product's module is, as seen from this package.
@@ -48,13 +48,7 @@ func TestMain(m *testing.M) {
 // theLab is the shared lab. Without one the test is skipped, and fails where it must not be skipped.
 func theLab(t *testing.T) *rig {
 	t.Helper()
-	if os.Getenv("PLAN_TEST_LAB") != "1" {
-		const reason = "it needs the lab's servers: PLAN_TEST_LAB=1 starts them (make test sets it)"
-		if os.Getenv("CI") == "true" {
-			t.Fatal(reason)
-		}
-		t.Skip(reason)
-	}
+	labtest.Need(t)
 	r, err := shared()
 	if err != nil {
 		t.Fatal(err)
@@ -68,11 +62,7 @@ func (r *rig) ownServers(t *testing.T) {
 	if r.Limited != "" && lab.FromEnvironment().S3.Endpoint == "" {
 		return
 	}
-	const reason = "it needs the lab's own cluster and S3 server, and PLAN_TEST_KUBECONFIG or PLAN_TEST_S3_ENDPOINT names others"
-	if os.Getenv("CI") == "true" {
-		t.Fatal(reason)
-	}
-	t.Skip(reason)
+	labtest.Without(t, "it needs the lab's own cluster and S3 server, and PLAN_TEST_KUBECONFIG or PLAN_TEST_S3_ENDPOINT names others")
 }
 
 // newRig builds the program, and starts and fills the lab. Its servers end with this process, however that ends.
@@ -87,11 +77,8 @@ func newRig() (_ *rig, err error) {
 		}
 	}()
 	r := &rig{dir: dir, binary: filepath.Join(dir, "plan")}
-	build := exec.Command("go", "build", "-o", r.binary, "./cmd/plan")
-	build.Dir = moduleRoot
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build plan: %w\n%s", err, out)
+	if err := labtest.Build(moduleRoot, r.binary); err != nil {
+		return nil, err
 	}
 	// Not the first test's context: the lab is for all of them.
 	if r.Lab, err = lab.Start(context.Background(), filepath.Join(dir, "lab"), lab.Options{Elsewhere: lab.FromEnvironment()}); err != nil {

@@ -11,6 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"plan/test/lab/labtest"
 )
 
 // nobody is an address at which nothing listens: a server that has just ended.
@@ -25,7 +27,7 @@ func (r *rig) refusals(t *testing.T) map[string]refusal {
 	dead := nobody()
 	keys := keysOf(r.S3.AccessKey, r.S3.SecretKey)
 	step := fmt.Sprintf(pvsStep, "refused")
-	unreachable := (&proxy{Server: &httptest.Server{URL: dead}, caFile: r.CAFile}).kubeconfig(t, r)
+	unreachable := (&proxy{&labtest.Proxy{Server: &httptest.Server{URL: dead}, CAFile: r.CAFile}}).kubeconfig(t, r)
 	return map[string]refusal{
 		"a context that is not there": {r.planText("{name: home, context: elsewhere}", step), keys, 2, []string{"elsewhere"}},
 		"another cluster's UID": {

@@ -154,6 +154,24 @@ func (c *cluster) phases(t *testing.T) map[string]int {
 	return n
 }
 
+// released are the volumes whose claims are gone.
+func (c *cluster) released(t *testing.T) (names []string) {
+	t.Helper()
+	var l struct {
+		Items []struct {
+			Metadata struct{ Name string }
+			Status   struct{ Phase string }
+		}
+	}
+	decode(t, c.raw(t, resources()["PersistentVolume"]), &l)
+	for _, item := range l.Items {
+		if item.Status.Phase == "Released" {
+			names = append(names, item.Metadata.Name)
+		}
+	}
+	return names
+}
+
 // objects are those that a backup of volumes is about, without what the server and its controllers own. It is written down here once
 // more, so that the product's own list of such fields is held against it.
 func (c *cluster) objects(t *testing.T) map[string]any {
