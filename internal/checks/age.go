@@ -33,7 +33,7 @@ func (l Limit) Judge(object string, at time.Time) Finding {
 	case at.Sub(l.Now) > Skew:
 		f.Name, f.Verdict, f.Message = FutureDated, Fail, fmt.Sprintf("its time %s is %s ahead", stamp, short(at.Sub(l.Now)))
 		f.Cause, f.Next = "a clock is wrong here or where it was made", "set the clocks, and see that a new one is made"
-	case age > l.MaxAge:
+	case at.Before(l.Now.Add(-l.MaxAge)): // not by age, which ends at 292 years
 		f.Name, f.Verdict, f.Message = Stale, Fail, fmt.Sprintf("%s old, over the limit of %s", beyond(age, l.MaxAge), schema.FormatDuration(l.MaxAge))
 		f.Cause, f.Next = "nothing newer was made since "+stamp, "find out why what makes it did not run or did not finish"
 	default:

@@ -83,3 +83,10 @@ func TestJudgePassesOnlyWhatIsFresh(t *testing.T) {
 		}
 	})
 }
+
+func TestTheOldestTimeIsNotFresh(t *testing.T) {
+	at := now.Add(math.MinInt64) // a nanosecond longer ago than any duration tells
+	if f := (checks.Limit{Now: now, MaxAge: math.MaxInt64}).Judge("x", at); f.Verdict == checks.Pass {
+		t.Errorf("%+v", f)
+	}
+}
