@@ -22,9 +22,13 @@ const (
 const keyTime = "20060102-150405"
 
 var (
-	clusterName = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$`)
+	clusterName = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$`) // and no longer than maxClusterName: counts are slow to compile
 	fileName    = regexp.MustCompile(`^(pvs|nodes)-([0-9]{8}-[0-9]{6})-([0-9a-f]{8})\.json\.gz$`)
 )
+
+const maxClusterName = 63
+
+func isClusterName(s string) bool { return len(s) <= maxClusterName && clusterName.MatchString(s) }
 
 // Key is the name of a backup, a pure function of the run, so that a repeated attempt meets what it has already written.
 type Key struct {
@@ -72,7 +76,7 @@ func ParseKey(s string) (Key, error) {
 	if clean, err := CleanPrefix(prefix); err != nil || clean != prefix {
 		return fail("not a clean prefix")
 	}
-	if !clusterName.MatchString(cluster) {
+	if !isClusterName(cluster) {
 		return fail("not a cluster's name: " + cluster)
 	}
 	m := fileName.FindStringSubmatch(file)

@@ -72,7 +72,7 @@ func ParseMetadata(stored map[string]string) (Meta, error) {
 	if m.Artefact != PVs && m.Artefact != Nodes {
 		return Meta{}, malformed(metaArtefact, stored)
 	}
-	if !clusterName.MatchString(m.Cluster) {
+	if !isClusterName(m.Cluster) {
 		return Meta{}, malformed(metaCluster, stored)
 	}
 	if m.ClusterUID == "" {
