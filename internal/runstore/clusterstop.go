@@ -15,13 +15,9 @@ import (
 // Cancel implements Store: it makes the ConfigMap ID-cancel, which the process that has the run looks for. Of a run that was suspended, or
 // whose process died, the next process hears it. ErrNotRunning when it got to its end.
 func (s *ClusterStore) Cancel(ctx context.Context, id string) error {
-	entries, err := s.Read(ctx, id)
+	h, err := toCancel(ctx, s, id)
 	if err != nil {
 		return err
-	}
-	h, err := engine.Fold(entries)
-	if err != nil {
-		return fmt.Errorf("cancel run %s: %w", id, err)
 	}
 	if h.Ended != nil {
 		return fmt.Errorf("cancel run %s: %w", id, ErrNotRunning)

@@ -14,13 +14,9 @@ import (
 // Cancel implements Store: it sends SIGINT to the process that the last RunStartedRecord names, and only if it is that very process. The
 // run of another host is an error that names it.
 func (s *LocalStore) Cancel(ctx context.Context, id string) error {
-	entries, err := s.Read(ctx, id)
+	h, err := toCancel(ctx, s, id)
 	if err != nil {
 		return err
-	}
-	h, err := engine.Fold(entries)
-	if err != nil {
-		return fmt.Errorf("cancel run %s: %w", id, err)
 	}
 	held, err := lock.Probe(s.lock(id))
 	if err != nil {

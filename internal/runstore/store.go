@@ -4,6 +4,7 @@ package runstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"plan/engine"
@@ -65,4 +66,17 @@ func (s *Summary) summarise(entries []engine.JournalEntry, err error) {
 		return
 	}
 	s.History, s.Plan, s.File, s.Started = h, h.Last.Plan, h.Last.File, h.Last.Started
+}
+
+// toCancel is the history of a run that somebody wants cancelled.
+func toCancel(ctx context.Context, s Store, id string) (*engine.History, error) {
+	entries, err := s.Read(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	h, err := engine.Fold(entries)
+	if err != nil {
+		return nil, fmt.Errorf("cancel run %s: %w", id, err)
+	}
+	return h, nil
 }

@@ -193,11 +193,7 @@ func mutate(t *testing.T, data []byte) {
 func TestVerifyEtcdsRights(t *testing.T) {
 	r := theLab(t)
 	r.ownServers(t)
-	file, _ := r.snapshot(t, r.etcdTools(t))
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := r.snapshotBytes(t)
 	defer r.empty(t)
 	r.upload(t, data, 5, false, nil)
 	identity := rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"namespaces"}, ResourceNames: []string{"kube-system"}, Verbs: []string{"get"}}
@@ -232,11 +228,7 @@ const snapshotFileCRD = `{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomR
 func TestRecordsOfK3sAreRead(t *testing.T) {
 	r := theLab(t)
 	r.ownServers(t)
-	file, _ := r.snapshot(t, r.etcdTools(t))
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := r.snapshotBytes(t)
 	defer r.empty(t)
 	r.upload(t, data, 30, false, nil)
 	absent, _ := r.verifyEtcd(t, 0, "depth: age")

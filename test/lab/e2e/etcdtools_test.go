@@ -71,6 +71,17 @@ func (r *rig) snapshot(t *testing.T, tools etcdTools) (file, marked string) {
 	return file, marked
 }
 
+// snapshotBytes is a new snapshot's content.
+func (r *rig) snapshotBytes(t *testing.T) []byte {
+	t.Helper()
+	file, _ := r.snapshot(t, r.etcdTools(t))
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
 // restored restores a snapshot into a new etcd and gives a key's value in it.
 func (e etcdTools) restored(t *testing.T, file, key string) string {
 	t.Helper()
