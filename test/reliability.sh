@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The full numbers of the properties and rigs, each fuzz target for FUZZTIME, and what the hostile files cost. `make test` runs a twentieth.
-# Seeds are printed; ENGINE_SEED, PLAN_AGREE_SEED, PLAN_ETCD_SEED and PLAN_RIG_SEED repeat a run. At the end docs/reliability.md is
-# written, with a line for each; ONLY=WORD runs the steps whose title has the word and writes nothing.
+# Seeds are printed; ENGINE_SEED, PLAN_AGREE_SEED, PLAN_ETCD_SEED and PLAN_RIG_SEED repeat a run. ONLY=WORD runs the steps whose title has
+# the word. Each step's lines in docs/reliability.md are replaced as it ends, so that the whole may be run in parts; others stay, with their commit.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,7 +13,7 @@ export PLAN_RIG_SIGNALS=${PLAN_RIG_SIGNALS:-1000} PLAN_RIG_CANARIES=${PLAN_RIG_C
 export CGO_ENABLED=0
 ONLY=${ONLY:-}
 failed=()
-ran=0
+version="$(date -u +%Y-%m-%d), $(git rev-parse --short HEAD)$(git diff --quiet HEAD -- . ':!docs/reliability.md' || echo ' and changes')"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -24,7 +24,6 @@ step() {
 	if [[ $what != *"$ONLY"* ]]; then
 		return
 	fi
-	ran=$((ran + 1))
 	printf '\n== %s\n$ %s\n' "$what" "$*"
 	if "$@" >"$work/log" 2>&1; then
 		grep -E '^rig |SEED|seed|plans,|^ok|execs|files,|MiB|passed' "$work/log" | grep -vE 'baseline|\(0/sec\)' | tail -n "${LINES_SHOWN:-4}" || true
@@ -38,23 +37,26 @@ step() {
 	rows "$what" "$result" $((SECONDS - begin)) "$*"
 }
 
-# rows WHAT RESULT SECONDS COMMAND adds what the last step came to to the table: each figure of a rig, or the step as a whole.
+# rows WHAT RESULT SECONDS COMMAND puts what the last step came to into the table: each figure of a rig, or the step as a whole.
 rows() {
-	local what=$1 result=$2 seconds=$3 command=$4 seed line
+	local what=$1 result=$2 seconds=$3 command=${4//"$work"/"\$TMP"} seed line
 	seed=$(grep -oE '(SEED=|seed )[0-9]+' "$work/log" | grep -oE '[0-9]+' | head -n 1 || true)
+	: >"$work/rows"
 	if ! grep -qE '^rig [a-z ]+: [0-9]+ .*, [0-9]+ s' "$work/log"; then
-		printf '| %s | %s | %s | `%s` | %s |\n' "$what" "$result" "$seed" "$command" "$seconds" >>"$work/rows"
-		return
+		printf '| %s | %s | %s | `%s` | %s | %s |\n' "$what" "$result" "$seed" "$command" "$seconds" "$version" >>"$work/rows"
 	fi
 	while IFS= read -r line; do
 		seconds=$(sed -E 's/.*, ([0-9]+) s(;.*)?$/\1/' <<<"$line")
 		seed=$(grep -oE 'seed [0-9]+' <<<"$line" | grep -oE '[0-9]+' || true)
 		line=$(sed -E 's/^rig //; s/, seed [0-9]+//; s/, [0-9]+ s(;.*)?$//' <<<"$line")
-		printf '| %s | %s | %s | `%s` | %s |\n' "$line" "$result" "$seed" "$command" "$seconds" >>"$work/rows"
+		printf '| %s | %s | %s | `%s` | %s | %s |\n' "$line" "$result" "$seed" "$command" "$seconds" "$version" >>"$work/rows"
 	done < <(grep -E '^rig [a-z ]+: [0-9]+ .*, [0-9]+ s' "$work/log")
+	grep '^| ' docs/reliability.md 2>/dev/null | tail -n +2 | grep -vF "| \`$command\` |" >"$work/kept" || true
+	cat "$work/kept" "$work/rows" | document >"$work/document"
+	cp "$work/document" docs/reliability.md
 }
 
-# document writes what ran, and where.
+# document puts the head before the rows it reads.
 document() {
 	local cpu memory
 	cpu=$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo 2>/dev/null | head -n 1)
@@ -62,14 +64,13 @@ document() {
 	cat <<-END
 		# Reliability
 
-		What \`make reliability\` ran on $(date -u +%Y-%m-%d), at $(git describe --always --dirty 2>/dev/null || echo 'an unknown version'): $(nproc 2>/dev/null || echo '?') processors (${cpu:-unknown}), ${memory:-memory unknown}, $(uname -sr), $(go env GOVERSION). This file is written by
+		What \`make reliability\` ran: $(nproc 2>/dev/null || echo '?') processors (${cpu:-unknown}), ${memory:-memory unknown}, $(uname -sr), $(go env GOVERSION). This file is written by
 		\`test/reliability.sh\`. [Promises](promises.md) says what is promised; a seed repeats a run.
 
-		| rig, number | result | seed | command | seconds |
-		|---|---|---|---|---|
+		| rig, number | result | seed | command | seconds | at |
+		|---|---|---|---|---|---|
 	END
-	cat "$work/rows"
-	printf '\n%d of %d steps passed.\n' $((ran - ${#failed[@]})) "$ran"
+	cat
 }
 
 # long WHAT VARIABLE PACKAGE TEST runs a test with the number that the variable has.
@@ -105,9 +106,6 @@ if [[ -z $ONLY ]]; then
 fi
 
 printf '\n%d fuzz targets, FUZZTIME=%s, ENGINE_DAGS=%s, ENGINE_RESUMES=%s, PLAN_AGREE=%s, PLAN_RETENTION_CASES=%s\n' "$targets" "$FUZZTIME" "$ENGINE_DAGS" "$ENGINE_RESUMES" "$PLAN_AGREE" "$PLAN_RETENTION_CASES"
-if [[ -z $ONLY ]]; then
-	document | sed "s#$work#/tmp/reliability#g" >docs/reliability.md
-fi
 if ((${#failed[@]})); then
 	printf 'make reliability: FAILED: %s\n' "${failed[@]}"
 	exit 1
