@@ -19,6 +19,7 @@ import (
 	"plan/internal/objectstore"
 	"plan/internal/objectstore/s3"
 	"plan/internal/objectstore/s3test"
+	"plan/internal/spool"
 )
 
 // first is the time of the oldest backup.
@@ -113,9 +114,9 @@ func (f filler) each(put func(key string, body []byte, meta backup.Meta) error) 
 
 // document is a sound backup of nothing.
 func (f filler) document(started time.Time) ([]byte, backup.Meta, error) {
-	spool := backup.NewSpool("")
-	defer spool.Close()
-	w, err := backup.NewWriter(spool, backup.Index{Artefact: backup.PVs, Cluster: backup.Cluster{Name: "bench", UID: f.uid}, Run: "bench", CreatedAt: started})
+	buffer := spool.New("")
+	defer buffer.Close()
+	w, err := backup.NewWriter(buffer, backup.Index{Artefact: backup.PVs, Cluster: backup.Cluster{Name: "bench", UID: f.uid}, Run: "bench", CreatedAt: started})
 	if err != nil {
 		return nil, backup.Meta{}, err
 	}
@@ -123,10 +124,10 @@ func (f filler) document(started time.Time) ([]byte, backup.Meta, error) {
 	if err != nil {
 		return nil, backup.Meta{}, err
 	}
-	body, err := io.ReadAll(spool.Reader())
-	meta := backup.Content{Spool: spool, Index: index}.Meta()
+	body, err := io.ReadAll(buffer.Reader())
+	meta := backup.Content{Spool: buffer, Index: index}.Meta()
 	if meta.SHA256 != sha256.Sum256(body) {
-		return nil, meta, fmt.Errorf("the spool's hash is not that of its bytes")
+		return nil, meta, fmt.Errorf("the buffer's hash is not that of its bytes")
 	}
 	return body, meta, err
 }

@@ -14,6 +14,7 @@ import (
 
 	"plan/internal/kube"
 	"plan/internal/kube/kubetest"
+	"plan/internal/spool"
 )
 
 var pvs = kube.Resource{Version: "v1", Resource: "persistentvolumes"}
@@ -27,9 +28,9 @@ func index() Index {
 // content makes a document of the PersistentVolumes of a server.
 func content(t *testing.T, s *kubetest.Server) Content {
 	t.Helper()
-	spool := NewSpool(t.TempDir())
-	t.Cleanup(func() { spool.Close() })
-	w, err := NewWriter(spool, index())
+	buffer := spool.New(t.TempDir())
+	t.Cleanup(func() { buffer.Close() })
+	w, err := NewWriter(buffer, index())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +41,7 @@ func content(t *testing.T, s *kubetest.Server) Content {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Content{spool, i}
+	return Content{buffer, i}
 }
 
 // text is a document, decompressed.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"plan/internal/objectstore"
+	"plan/internal/spool"
 )
 
 // maxKeys is how many keys are tried when what lies under the first ones is not a sound backup of this cluster.
@@ -13,7 +14,7 @@ const maxKeys = 5
 
 // Content is a finished document, ready to be stored.
 type Content struct {
-	Spool *Spool
+	Spool *spool.Spool
 	Index Index
 }
 

@@ -15,6 +15,7 @@ import (
 	"plan/internal/kube/kubetest"
 	"plan/internal/objectstore"
 	"plan/internal/retention/retentiontest"
+	"plan/internal/spool"
 )
 
 var started = time.Date(2026, 1, 15, 2, 0, 5, 0, time.UTC)
@@ -33,9 +34,9 @@ func document(t *testing.T, run, uid string, n int) backup.Content {
 	for i := range n {
 		s.Add(pvs, "PersistentVolume", fmt.Sprintf(`{"metadata":{"name":"pv-%d"},"status":{"phase":"Bound"}}`, i))
 	}
-	spool := backup.NewSpool(t.TempDir())
-	t.Cleanup(func() { spool.Close() })
-	w, err := backup.NewWriter(spool, backup.Index{Artefact: backup.PVs, Cluster: backup.Cluster{Name: "home", UID: uid}, Run: run, CreatedAt: started})
+	buffer := spool.New(t.TempDir())
+	t.Cleanup(func() { buffer.Close() })
+	w, err := backup.NewWriter(buffer, backup.Index{Artefact: backup.PVs, Cluster: backup.Cluster{Name: "home", UID: uid}, Run: run, CreatedAt: started})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +47,7 @@ func document(t *testing.T, run, uid string, n int) backup.Content {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return backup.Content{Spool: spool, Index: index}
+	return backup.Content{Spool: buffer, Index: index}
 }
 
 type warnings []string

@@ -50,7 +50,7 @@ func (f Fault) hint(text string) Fault {
 
 // rules is the table. The first rule that matches decides: what is certain first, then refusals, then what passes by itself.
 func rules() []rule {
-	groups := [][]rule{caller(), trust(), bitwardenRules(), storeRules(), kubernetes(), statuses(), network()}
+	groups := [][]rule{caller(), trust(), {{"its own words", own}}, bitwardenRules(), storeRules(), kubernetes(), statuses(), network()}
 	var all []rule
 	for _, g := range groups {
 		all = append(all, g...)

@@ -30,11 +30,14 @@ var Rules = []Rule{
 
 // Libraries that may be imported only below the folders named, so that exchanging one touches few files.
 var Libraries = map[string][]string{
-	"gopkg.in/yaml.v3":                      {"schema", "engine", "steps", "internal/secrets", "cmd/plan", "bench"},
-	"github.com/santhosh-tekuri/jsonschema": {"schema", "bench"},
-	"cel.dev/cel-go":                        {"engine"},
-	"github.com/aws":                        {"internal/objectstore", "internal/errclass", "bench"},
-	"github.com/alecthomas/kong":            {"cmd/plan", "bench"},
+	"gopkg.in/yaml.v3":                       {"schema", "engine", "steps", "internal/secrets", "cmd/plan", "bench"},
+	"github.com/santhosh-tekuri/jsonschema":  {"schema", "bench"},
+	"cel.dev/cel-go":                         {"engine"},
+	"github.com/aws":                         {"internal/objectstore", "internal/errclass", "bench"},
+	"github.com/alecthomas/kong":             {"cmd/plan", "bench"},
+	"github.com/go-git/go-git":               {"internal/source"},
+	"github.com/google/go-containerregistry": {"internal/source"},
+	"k8s.io/pod-security-admission":          {"internal/workload"},
 }
 
 // matches tells whether a folder is the pattern's: "x" itself, "x/*" anything below x, "*" everything.

@@ -15,6 +15,7 @@ import (
 	"plan/internal/kube/kubetest"
 	"plan/internal/objectstore"
 	"plan/internal/retention/retentiontest"
+	"plan/internal/spool"
 	"plan/steps"
 	"plan/steps/prune"
 	"plan/steps/steptest"
@@ -28,9 +29,9 @@ func store(t *testing.T, w *steptest.World, artefact backup.Artefact, prefix str
 		Artefact: artefact, Cluster: backup.Cluster{Name: "k3s", UID: kubetest.UID}, KubernetesVersion: kubetest.Version,
 		Run: fmt.Sprintf("run-%d", nights), CreatedAt: at,
 	}
-	spool := backup.NewSpool(t.TempDir())
-	defer spool.Close()
-	writer, err := backup.NewWriter(spool, index)
+	buffer := spool.New(t.TempDir())
+	defer buffer.Close()
+	writer, err := backup.NewWriter(buffer, index)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +48,7 @@ func store(t *testing.T, w *steptest.World, artefact backup.Artefact, prefix str
 	keys := func(int) (backup.Key, error) {
 		return backup.NewKey(prefix, "k3s", artefact, at, fmt.Sprintf("%08x", nights))
 	}
-	stored, err := backup.Upload(t.Context(), w.Store, keys, backup.Content{Spool: spool, Index: index}, t.Logf)
+	stored, err := backup.Upload(t.Context(), w.Store, keys, backup.Content{Spool: buffer, Index: index}, t.Logf)
 	if err != nil {
 		t.Fatal(err)
 	}

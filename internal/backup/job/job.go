@@ -12,6 +12,7 @@ import (
 	"plan/internal/kube"
 	"plan/internal/objectstore"
 	"plan/internal/retention"
+	"plan/internal/spool"
 )
 
 // Job is one backup to be made. Two jobs with equal Run, Started, Hash and cluster are the same backup.
@@ -115,9 +116,9 @@ func (j Job) store(ctx context.Context) (backup.Stored, error) {
 	if err != nil {
 		return backup.Stored{}, err
 	}
-	spool := backup.NewSpool(j.Temp)
-	defer spool.Close()
-	w, err := backup.NewWriter(spool, j.index(version))
+	buffer := spool.New(j.Temp)
+	defer buffer.Close()
+	w, err := backup.NewWriter(buffer, j.index(version))
 	if err != nil {
 		return backup.Stored{}, err
 	}
@@ -128,8 +129,8 @@ func (j Job) store(ctx context.Context) (backup.Stored, error) {
 	if err != nil {
 		return backup.Stored{}, err
 	}
-	j.Progress("uploading", 0, spool.Size(), "bytes")
-	stored, err := backup.Upload(ctx, j.Store, j.key, backup.Content{Spool: spool, Index: index}, j.Log)
+	j.Progress("uploading", 0, buffer.Size(), "bytes")
+	stored, err := backup.Upload(ctx, j.Store, j.key, backup.Content{Spool: buffer, Index: index}, j.Log)
 	if err != nil {
 		return backup.Stored{}, err
 	}

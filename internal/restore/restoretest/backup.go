@@ -15,6 +15,7 @@ import (
 	"plan/internal/kube/kubetest"
 	"plan/internal/objectstore"
 	"plan/internal/retention/retentiontest"
+	"plan/internal/spool"
 )
 
 // Made is when and of what a backup is. The zero value of a field is a default.
@@ -41,9 +42,9 @@ func Resources() []kube.Resource {
 func Backup(t testing.TB, from *kubetest.Server, store *retentiontest.Store, m Made, more ...kube.Resource) string {
 	t.Helper()
 	m = m.complete()
-	spool := backup.NewSpool(t.TempDir())
-	defer spool.Close()
-	w, err := backup.NewWriter(spool, backup.Index{
+	buffer := spool.New(t.TempDir())
+	defer buffer.Close()
+	w, err := backup.NewWriter(buffer, backup.Index{
 		Artefact: m.Artefact, Cluster: backup.Cluster{Name: m.Cluster, UID: m.UID}, KubernetesVersion: kubetest.Version,
 		Run: fmt.Sprintf("run-%d", m.N), CreatedAt: m.At,
 	})
@@ -68,7 +69,7 @@ func Backup(t testing.TB, from *kubetest.Server, store *retentiontest.Store, m M
 		return backup.NewKey(m.Prefix, m.Cluster, m.Artefact, m.At, fmt.Sprintf("%08x", m.N))
 	}
 	var own retentiontest.Store
-	stored, err := backup.Upload(t.Context(), &own, key, backup.Content{Spool: spool, Index: index}, t.Logf)
+	stored, err := backup.Upload(t.Context(), &own, key, backup.Content{Spool: buffer, Index: index}, t.Logf)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,5 @@
-package backup
+// Package spool keeps bytes of unknown number until they are sent: in memory, or in a file without a name when there are many.
+package spool
 
 import (
 	"crypto/sha256"
@@ -9,10 +10,10 @@ import (
 	"os"
 )
 
-// A spool stays in memory up to spoolMemory bytes, in pieces of spoolPiece, so that growing copies nothing.
+// A spool stays in memory up to memoryLimit bytes, in pieces of pieceSize, so that growing copies nothing.
 const (
-	spoolMemory = 8 << 20
-	spoolPiece  = 256 << 10
+	memoryLimit = 8 << 20
+	pieceSize   = 256 << 10
 )
 
 // Spool takes bytes of unknown number, hashes and counts them, and gives them back to be read and sought in, as a PUT with a
@@ -28,9 +29,9 @@ type Spool struct {
 	sum    hash.Hash
 }
 
-// NewSpool makes an empty spool. Its file goes into dir; empty is the system's folder for temporary files.
-func NewSpool(dir string) *Spool {
-	return &Spool{dir: dir, limit: spoolMemory, piece: spoolPiece, sum: sha256.New()}
+// New makes an empty spool. Its file goes into dir; empty is the system's folder for temporary files.
+func New(dir string) *Spool {
+	return &Spool{dir: dir, limit: memoryLimit, piece: pieceSize, sum: sha256.New()}
 }
 
 // Write appends.
@@ -66,7 +67,7 @@ func (s *Spool) keep(p []byte) {
 
 // toFile moves what is in memory into a file without a name.
 func (s *Spool) toFile() error {
-	f, err := os.CreateTemp(s.dir, "plan-backup-*")
+	f, err := os.CreateTemp(s.dir, "plan-spool-*")
 	if err != nil {
 		return fmt.Errorf("make temporary file: %w", err)
 	}

@@ -1,4 +1,4 @@
-package backup
+package spool
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 func TestSpoolGivesBackWhatWasWritten(t *testing.T) {
 	dir := t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {
-		s := NewSpool(dir)
+		s := New(dir)
 		defer s.Close()
 		s.limit, s.piece = rapid.Int64Range(0, 300).Draw(t, "limit"), rapid.IntRange(1, 40).Draw(t, "piece")
 		var want []byte
@@ -44,7 +44,7 @@ func TestSpoolGivesBackWhatWasWritten(t *testing.T) {
 
 func TestSpoolsFileHasNoNameWhileItIsUsed(t *testing.T) {
 	dir := t.TempDir()
-	s := NewSpool(dir)
+	s := New(dir)
 	s.limit = 1
 	if _, err := io.WriteString(s, "hello"); err != nil {
 		t.Fatal(err)
@@ -61,7 +61,7 @@ func TestSpoolsFileHasNoNameWhileItIsUsed(t *testing.T) {
 }
 
 func TestSpoolWithoutAPlaceForItsFile(t *testing.T) {
-	s := NewSpool(t.TempDir() + "/gone")
+	s := New(t.TempDir() + "/gone")
 	defer s.Close()
 	s.limit = 1
 	if _, err := io.WriteString(s, "hello"); err == nil {
