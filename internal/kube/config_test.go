@@ -1,8 +1,12 @@
 package kube_test
 
 import (
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"io"
+	"log"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -101,4 +105,29 @@ func with(m map[string]string, k, v string) map[string]string {
 		out[k] = v
 	}
 	return out
+}
+
+// TestInsecureHasNoAuthority: client-go takes one or the other.
+func TestInsecureHasNoAuthority(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"gitVersion":"v1"}`)) }))
+	defer server.Close()
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	authority := base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	for _, c := range []struct {
+		name, cluster   string
+		insecure, fails bool
+	}{
+		{"nobody knows the server", `{server: "` + server.URL + `"}`, false, true},
+		{"it is not asked who it is", `{server: "` + server.URL + `"}`, true, false},
+		{"nor where an authority is named", `{server: "` + server.URL + `", certificate-authority-data: ` + authority + `}`, true, false},
+	} {
+		text := strings.NewReplacer("CURRENT", "home", `{server: "https://home:6443"}`, c.cluster).Replace(kubeconfig)
+		client, err := kube.Load(kube.Config{Kubeconfig: write(t, t.TempDir(), "config", text), Insecure: c.insecure, Getenv: func(string) string { return "" }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Version(t.Context()); (err != nil) != c.fails {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
 }

@@ -24,8 +24,8 @@ const DefaultPageSize = 500
 const maxPage = 256 << 20
 
 // Resource names what to list. An empty namespace is all of them, or a cluster-scoped resource; a selector (of labels, as kubectl
-// takes it) narrows the list on the server.
-type Resource struct{ Group, Version, Resource, Namespace, Selector string }
+// takes it) and fields (a field selector) narrow the list on the server.
+type Resource struct{ Group, Version, Resource, Namespace, Selector, Fields string }
 
 // String is the resource as kubectl writes it: persistentvolumes, volumes.longhorn.io.
 func (r Resource) String() string {
@@ -53,6 +53,18 @@ func (r Resource) Path() string {
 		p += "/namespaces/" + url.PathEscape(r.Namespace)
 	}
 	return p + "/" + url.PathEscape(r.Resource)
+}
+
+// narrowed is the query that narrows a list or a watch.
+func (r Resource) narrowed() url.Values {
+	query := url.Values{}
+	if r.Selector != "" {
+		query.Set("labelSelector", r.Selector)
+	}
+	if r.Fields != "" {
+		query.Set("fieldSelector", r.Fields)
+	}
+	return query
 }
 
 // Page is one page of a list.
@@ -141,10 +153,8 @@ func (p *pager) join() fetched {
 
 // page fetches the page that a continue token names.
 func (p *pager) page(ctx context.Context, token string, b *buffer) fetched {
-	query := url.Values{"limit": {strconv.Itoa(p.size)}}
-	if p.resource.Selector != "" {
-		query.Set("labelSelector", p.resource.Selector)
-	}
+	query := p.resource.narrowed()
+	query.Set("limit", strconv.Itoa(p.size))
 	if token != "" {
 		query.Set("continue", token)
 	}

@@ -46,15 +46,34 @@ func (c *Client) Patch(ctx context.Context, r Resource, name string, patch []byt
 
 // Delete removes the very object with that UID, as it was at that resourceVersion (Conflict otherwise); an empty precondition is none.
 func (c *Client) Delete(ctx context.Context, r Resource, name, uid, resourceVersion string) error {
+	return c.Remove(ctx, r, name, Removal{UID: uid, ResourceVersion: resourceVersion})
+}
+
+// Removal says what is removed, and how.
+type Removal struct {
+	UID, ResourceVersion string // preconditions: Conflict otherwise; empty: none
+	Propagation          string // Foreground: the object goes after all that it owns; empty: the server's default
+	Grace                *int64 // seconds that a pod gets to end; nil: its own
+}
+
+// Remove asks the server to remove an object. One that others hold on to is gone only later.
+func (c *Client) Remove(ctx context.Context, r Resource, name string, o Removal) error {
 	preconditions := map[string]string{}
-	if uid != "" {
-		preconditions["uid"] = uid
+	if o.UID != "" {
+		preconditions["uid"] = o.UID
 	}
-	if resourceVersion != "" {
-		preconditions["resourceVersion"] = resourceVersion
+	if o.ResourceVersion != "" {
+		preconditions["resourceVersion"] = o.ResourceVersion
+	}
+	options := map[string]any{"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": preconditions}
+	if o.Propagation != "" {
+		options["propagationPolicy"] = o.Propagation
+	}
+	if o.Grace != nil {
+		options["gracePeriodSeconds"] = *o.Grace
 	}
 	what := describe("delete", r, name)
-	body, err := json.Marshal(map[string]any{"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": preconditions})
+	body, err := json.Marshal(options)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}

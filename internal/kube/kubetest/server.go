@@ -43,6 +43,11 @@ type Server struct {
 	faults    []*Fault
 	requests  []Request
 	binds     bool // see BindVolumes
+	logs      map[string]*Log
+
+	compacted int           // events up to this version are forgotten
+	changed   chan struct{} // closed and replaced at each change
+	dropped   chan struct{} // closed and replaced by Drop
 
 	// React may be nil. It is what admission and controllers do: it may change an object (by its kind) before it is stored or, with an
 	// error, refuse it.
@@ -53,17 +58,22 @@ type Server struct {
 type list struct {
 	apiVersion, kind string
 	items            []string
+	events           []event
 }
 
 // New serves until the test ends.
 func New(t testing.TB) *Server {
-	s := &Server{version: 1000, lists: map[string]*list{}, snapshots: map[string][]string{}}
+	s := &Server{version: 1000, lists: map[string]*list{}, snapshots: map[string][]string{}, changed: make(chan struct{}), dropped: make(chan struct{})}
 	s.Add(kube.Resource{Version: "v1", Resource: "namespaces"}, "Namespace",
 		`{"metadata":{"name":"kube-system","uid":"`+UID+`","labels":{"kubernetes.io/metadata.name":"kube-system"}}}`)
 	s.Add(kube.Resource{Version: "v1", Resource: "persistentvolumes"}, "PersistentVolume")
 	s.Add(kube.Resource{Version: "v1", Resource: "persistentvolumeclaims"}, "PersistentVolumeClaim")
 	s.Add(kube.Resource{Version: "v1", Resource: "secrets"}, "Secret")
 	s.Add(kube.Resource{Version: "v1", Resource: "nodes"}, "Node")
+	s.Add(kube.Resource{Version: "v1", Resource: "pods"}, "Pod")
+	s.Add(kube.Resource{Version: "v1", Resource: "configmaps"}, "ConfigMap")
+	s.Add(kube.Resource{Group: "batch", Version: "v1", Resource: "jobs"}, "Job")
+	s.Add(kube.Resource{Group: "apps", Version: "v1", Resource: "deployments"}, "Deployment")
 	s.Add(kube.Resource{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"}, "StorageClass")
 	s.Add(kube.Resource{Group: "storage.k8s.io", Version: "v1", Resource: "volumeattachments"}, "VolumeAttachment")
 	s.http = httptest.NewServer(s)
@@ -83,7 +93,10 @@ func (s *Server) Add(r kube.Resource, kind string, objects ...string) {
 		s.lists[r.Path()] = l
 	}
 	l.items = append(l.items, objects...)
-	s.version += len(objects)
+	for _, object := range objects {
+		s.version++
+		s.happened(l, "ADDED", object)
+	}
 }
 
 // Config is how to connect to the server.
@@ -137,6 +150,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case f != nil && f.Status != 0:
 		f.answer(w)
+	case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/log"):
+		s.serveLog(w, r, f)
+	case r.Method == http.MethodGet && r.URL.Query().Has("watch"):
+		budget := 0
+		if f != nil {
+			budget = f.Cut
+		}
+		s.watch(w, r, budget)
 	default:
 		code, body := s.serve(r)
 		if f != nil && f.Cut > 0 && f.Cut < len(body) {
@@ -188,10 +209,10 @@ func (s *Server) page(l *list, namespace string, r *http.Request) (int, string) 
 	if err != nil {
 		return http.StatusBadRequest, failure(http.StatusBadRequest, "BadRequest", err.Error())
 	}
-	if namespace != "" || !selector.Empty() {
+	if namespace != "" || !selector.Empty() || r.URL.Query().Has("fieldSelector") {
 		items = slices.DeleteFunc(slices.Clone(items), func(item string) bool {
 			meta := metadata(item)
-			return namespace != "" && meta.Namespace != namespace || !selector.Matches(labels.Set(meta.Labels))
+			return namespace != "" && meta.Namespace != namespace || !selected(r, item) || !selector.Matches(labels.Set(meta.Labels))
 		})
 	}
 	limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))

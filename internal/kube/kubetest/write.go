@@ -41,7 +41,7 @@ func (s *Server) write(r *http.Request) (int, string) {
 			return http.StatusConflict, failure(http.StatusConflict, "Conflict", "the object has been modified: Precondition failed")
 		}
 		if !dry {
-			l.items = slices.Delete(l.items, at, at+1)
+			s.remove(l, at)
 		}
 		return http.StatusOK, `{"kind":"Status","apiVersion":"v1","status":"Success"}`
 	case http.MethodPatch:
@@ -92,12 +92,31 @@ func (s *Server) store(l *list, at int, method, namespace string, body []byte, d
 	case at == len(l.items):
 		l.items = append(l.items, string(text))
 		s.version++
+		s.happened(l, "ADDED", string(text))
 	default:
 		l.items = slices.Clone(l.items) // a list that is being paged through stays as it was
 		l.items[at] = string(text)
 		s.version++
+		s.happened(l, "MODIFIED", string(text))
 	}
 	return code, strings.TrimSpace(string(text))
+}
+
+// remove deletes an object. What a watch is told is its last state, at a version of its own.
+func (s *Server) remove(l *list, at int) {
+	s.version++
+	last := versioned(l.items[at], s.version)
+	l.items = slices.Delete(slices.Clone(l.items), at, at+1)
+	s.happened(l, "DELETED", last)
+}
+
+// versioned is an object at a version.
+func versioned(item string, version int) string {
+	text, err := jsonpatch.MergePatch([]byte(item), fmt.Appendf(nil, `{"metadata":{"resourceVersion":"%d"}}`, version))
+	if err != nil {
+		panic(err) // what is stored is JSON
+	}
+	return string(text)
 }
 
 func resourceVersion(item string) string {
