@@ -48,6 +48,13 @@ type names struct {
 	sorted map[string][]string // of
 
 	matrices map[string]*matrixNames // by step id
+	declared map[string][]Output     // by step id: what it declares beside its kind's
+}
+
+// outputs are those of a step; known is false where its kind is not known.
+func (n *names) outputs(step string) (list []Output, known bool) {
+	kind, known := n.kinds[n.uses[step]]
+	return slices.Concat(kind.Outputs, n.declared[step]), known
 }
 
 // suggest gives the name that was probably meant. In a plan of thousands of slips only the first get one: each looks at every name.
@@ -124,7 +131,8 @@ func (n *names) instanceFields() []string {
 		for name := range m.axes {
 			known[name] = true
 		}
-		for _, o := range n.kinds[n.uses[id]].Outputs {
+		outputs, _ := n.outputs(id)
+		for _, o := range outputs {
 			known[o.Name] = true
 		}
 	}
@@ -190,11 +198,11 @@ func (n *names) field(typeName, field string) *cel.Type {
 			return types.NewObjectType(outputsType + id)
 		}
 	case strings.HasPrefix(typeName, outputsType):
-		kind, known := n.kinds[n.uses[strings.TrimPrefix(typeName, outputsType)]]
+		outputs, known := n.outputs(strings.TrimPrefix(typeName, outputsType))
 		if !known { // reported where it stands
 			return cel.DynType
 		}
-		for _, o := range kind.Outputs {
+		for _, o := range outputs {
 			if o.Name == field {
 				return celType(o.Type)
 			}

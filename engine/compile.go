@@ -120,6 +120,7 @@ func (l *loader) step(d *decl) {
 		l.types(d)
 	}
 	known := l.values
+	d.step.Preview = l.preview(d, timeout)
 	d.step.Inputs = func(vars *Vars) (Inputs, error) {
 		v := values{params: known.params, env: known.env, matrix: vars.Matrix, vars: vars}
 		fields, err := d.with.eval(v)

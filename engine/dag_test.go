@@ -112,6 +112,7 @@ func drawStep(t *rapid.T, id string, before []int, fast bool, times func(time.Du
 	}
 	s.tries = drawTries(t, rapid.IntRange(1, 4).Draw(t, "attempts"), times)
 	s.when = rapid.SliceOfDistinct(rapid.SampledFrom([]RetryWhen{RetryTransient, RetryTimeout, RetryFailure}), rapid.ID).Draw(t, "when")
+	s.listed = rapid.Bool().Draw(t, "listed")
 	s.delay, s.maxDelay = times(20*time.Second), times(40*time.Second)
 	s.timeout = times(time.Minute)
 	if rapid.IntRange(0, 2).Draw(t, "limited") == 0 {
@@ -134,6 +135,9 @@ func (d *dagSpec) plan() (*Plan, Do) {
 			step := &Step{ID: s.id, ContinueOnError: s.coe, If: s.condition(), Retry: Retry{
 				Attempts: len(s.tries), Delay: s.delay, Backoff: 2, MaxDelay: s.maxDelay, When: s.when,
 			}}
+			if s.listed {
+				step.Retry.ExitCodes = []int{75}
+			}
 			for _, n := range s.needs {
 				step.Needs = append(step.Needs, list[n].id)
 			}
@@ -196,7 +200,7 @@ func (y dagTry) do(ctx context.Context) (Result, error) {
 	case endPanic:
 		panic("out of luck")
 	}
-	return Result{}, map[int]error{endPlain: errPlain, endTransient: errPasses, endRefused: errRefused, endLost: errUnsure}[y.kind]
+	return Result{}, map[int]error{endPlain: errPlain, endTransient: errPasses, endRefused: errRefused, endLost: errUnsure, endCoded: exitError{75}}[y.kind]
 }
 
 // stepCount counts the steps and instances that are under way, as events tell it: all, and those of each step.

@@ -22,6 +22,7 @@ const (
 	endLost
 	endPanic
 	endUnknownPlain
+	endCoded         // fails and tells an exit code, which the step may list
 	endStubborn      // succeeds after its time, whatever its context says
 	endStubbornFails // fails after its time
 	endKinds
@@ -56,6 +57,7 @@ type dagStep struct {
 	hasty    bool          // the matrix's failFast
 	skew     time.Duration // by which an instance's timeout and deadline are longer than those of the one before
 	when     []RetryWhen
+	listed   bool // the exit code of endCoded is worth another try
 	delay    time.Duration
 	maxDelay time.Duration
 	timeout  time.Duration
@@ -100,6 +102,7 @@ var dagTable = map[int]struct {
 	endLost:             {Lost, NoVerdict, nil},
 	endPanic:            {Failed, NoVerdict, nil},
 	endUnknownPlain:     {Failed, Unknown, nil},
+	endCoded:            {Failed, NoVerdict, []RetryWhen{RetryFailure}},
 	endStubborn:         {Succeeded, NoVerdict, nil},
 	endStubbornFails:    {Failed, NoVerdict, []RetryWhen{RetryFailure}},
 }
@@ -138,7 +141,7 @@ func (s dagStep) alone(tries []dagTry, start, stop, giveUp time.Duration) dagEnd
 				again = []RetryWhen{RetryTimeout}
 			}
 		}
-		wanted := slices.ContainsFunc(s.when, func(w RetryWhen) bool { return slices.Contains(again, w) })
+		wanted := s.listed && try.kind == endCoded && end.outcome == Failed || slices.ContainsFunc(s.when, func(w RetryWhen) bool { return slices.Contains(again, w) })
 		next := end.at + min(delay, s.maxDelay)
 		if n == len(tries) || !wanted || next >= last || stop < end.at {
 			return end

@@ -24,13 +24,19 @@ func (s *eventSink) send(e Event) {
 // eventGate is an attempt's way to the sink. It is open until the attempt is over, so that one that was given up is not heard again.
 type eventGate struct {
 	sink *eventSink
-	shut bool // guarded by sink.mu
+	shut bool          // guarded by sink.mu
+	over chan struct{} // closed with it
+}
+
+func newEventGate(sink *eventSink) *eventGate {
+	return &eventGate{sink: sink, over: make(chan struct{})}
 }
 
 func (g *eventGate) close() {
 	g.sink.mu.Lock()
 	defer g.sink.mu.Unlock()
 	g.shut = true
+	close(g.over)
 }
 
 func (g *eventGate) send(e Event) {
@@ -51,4 +57,5 @@ func (g *eventGate) wire(c *Call) {
 	c.Log = func(format string, args ...any) {
 		g.send(StepLog{Stamp{time.Now()}, id, instance, fmt.Sprintf(format, args...)})
 	}
+	c.PodLog = func(l PodLine) { g.send(PodLog{Stamp{time.Now()}, id, instance, l}) }
 }

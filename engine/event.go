@@ -41,6 +41,12 @@ type (
 		Step, Instance string
 		Message        string
 	}
+	// PodLog is a line of a pod's log, for those who follow. There may be very many.
+	PodLog struct {
+		Stamp
+		Step, Instance string
+		PodLine
+	}
 	// AttemptFailed comes when an attempt failed and another will follow after Delay.
 	AttemptFailed struct {
 		Stamp

@@ -68,6 +68,10 @@ func (l *loader) list(n *yaml.Node, path string, final bool) {
 		}
 		l.byID[d.id] = d
 		l.compiler.names.uses[d.id] = d.step.Uses
+		if declares := l.lang.kinds[d.step.Uses].Declares; declares != nil {
+			with, _ := value(schema.Field(item, "with")).(map[string]any)
+			l.compiler.names.declared[d.id] = declares(with)
+		}
 	}
 }
 

@@ -87,7 +87,7 @@ func (w *walker) instanceOver(s *stepState) {
 // stopInstances stops the instances of a matrix that fails fast, as stop does with all steps.
 func (w *walker) stopInstances(whole *stepState) {
 	id := whole.culprit.id()
-	why := &stopError{fmt.Sprintf("%s failed, and its matrix fails fast", id), []string{id}, Cancelled}
+	why := &stopError{reason: fmt.Sprintf("%s failed, and its matrix fails fast", id), cause: []string{id}, outcome: Cancelled}
 	whole.stopped, whole.held = why, nil
 	for _, s := range whole.instances {
 		switch {

@@ -205,6 +205,8 @@ func (l *eventLog) String() string {
 			fmt.Fprintf(&b, "%s:%s ", InstanceID(e.Result.ID, e.Result.Instance), e.Result.Outcome)
 		case StepLog:
 			fmt.Fprintf(&b, "%s:%q ", e.Step, e.Message)
+		case PodLog:
+			fmt.Fprintf(&b, "%s:%s/%s:%q ", e.Step, e.Pod, e.Container, e.Text)
 		case StepProgress:
 			fmt.Fprintf(&b, "%s:%d ", e.Step, e.Done)
 		case RunCancelling:

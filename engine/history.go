@@ -3,6 +3,9 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
+	"strings"
 	"time"
 )
 
@@ -23,6 +26,7 @@ type unitHistory struct {
 	open     bool // it was begun, and what came of it is not known: it is adopted, under its number
 	finished *StepFinishedRecord
 	at       time.Time // of finished
+	notes    map[string]string
 }
 
 // Fold reads a journal's entries. The first must be a RunStartedRecord.
@@ -42,6 +46,19 @@ func Fold(entries []JournalEntry) (*History, error) {
 	return h, nil
 }
 
+// Settled yields, for each step or instance that is at its end, which step it is and what its attempts noted: what their Settle would have
+// tidied up may still be there, if the process did not live to do it.
+func (h *History) Settled() iter.Seq2[string, map[string]string] {
+	return func(yield func(string, map[string]string) bool) {
+		for id, u := range h.units {
+			step, _, _ := strings.Cut(id, "[")
+			if u.finished != nil && !u.open && len(u.notes) > 0 && !yield(step, maps.Clone(u.notes)) {
+				return
+			}
+		}
+	}
+}
+
 func (h *History) take(e JournalEntry) {
 	switch r := e.Record.(type) {
 	case RunStartedRecord:
@@ -54,6 +71,12 @@ func (h *History) take(e JournalEntry) {
 		u := h.unit(r.Step, r.Instance)
 		u.attempts, u.open, u.finished = r.Attempt, true, nil
 		h.unit(r.Step, "").finished = nil // an instance that runs again undoes its step
+	case StepNotedRecord:
+		u := h.unit(r.Step, r.Instance)
+		if u.notes == nil {
+			u.notes = map[string]string{}
+		}
+		u.notes[r.Key] = r.Value
 	case AttemptFinishedRecord:
 		h.unit(r.Step, r.Instance).open = r.Outcome == Lost
 	case StepFinishedRecord:
@@ -142,10 +165,16 @@ func (h *History) Borrow(leftOut func(step string) bool) *History {
 	return b
 }
 
-// MapOutputs changes every text in the outputs of finished units, as the journal's owner must who has hidden values in them. An output with
-// a text that cannot be changed is left out: whoever reads it then fails, and does not work with half a value.
-func (h *History) MapOutputs(change func(string) (string, bool)) {
+// MapTexts changes every text in the outputs of finished units and in notes, as the journal's owner must who has hidden values in them. An
+// output with a text that cannot be changed is left out: whoever reads it then fails, and does not work with half a value. A note stays as
+// it is then: that something was noted must not be forgotten.
+func (h *History) MapTexts(change func(string) (string, bool)) {
 	for _, u := range h.units {
+		for key, value := range u.notes {
+			if changed, ok := change(value); ok {
+				u.notes[key] = changed
+			}
+		}
 		if u.finished != nil && u.finished.Outputs != nil {
 			u.finished.Outputs = MapOutputs(u.finished.Outputs, change)
 		}

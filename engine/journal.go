@@ -46,23 +46,13 @@ type (
 		Final    bool   `json:"final,omitempty"`
 		Attempt  int    `json:"attempt"`
 	}
-	// EffectIntendedRecord is on disk before a side effect, and EffectDoneRecord after it. Object names what is made or
-	// changed; UID is known once it exists.
-	EffectIntendedRecord struct {
+	// StepNotedRecord is a word of an attempt to those after it at the same step or instance. A later one of the same key replaces it.
+	StepNotedRecord struct {
 		Step     string `json:"step"`
 		Instance string `json:"instance,omitempty"`
-		Attempt  int    `json:"attempt"`
-		Effect   string `json:"effect"`
-		Object   string `json:"object"`
-	}
-	// EffectDoneRecord follows its EffectIntendedRecord.
-	EffectDoneRecord struct {
-		Step     string `json:"step"`
-		Instance string `json:"instance,omitempty"`
-		Attempt  int    `json:"attempt"`
-		Effect   string `json:"effect"`
-		Object   string `json:"object"`
-		UID      string `json:"uid,omitempty"`
+		Attempt  int    `json:"attempt"` // that noted it
+		Key      string `json:"key"`
+		Value    string `json:"value"`
 	}
 	// AttemptFinishedRecord tells what one attempt came to, before continueOnError.
 	AttemptFinishedRecord struct {
@@ -90,7 +80,7 @@ type (
 		Error     string         `json:"error,omitempty"`
 		Cause     []string       `json:"cause,omitempty"`
 		Started   time.Time      `json:"started,omitzero"`
-		Outputs   map[string]any `json:"outputs,omitempty"` // read back as they were; of other numbers int64 where they are whole, else float64
+		Outputs   map[string]any `json:"outputs,omitempty"` // read back as they were, but for integers of other types: int64
 	}
 	// SuspendedRecord says that an invocation stopped so that another goes on.
 	SuspendedRecord struct {
@@ -105,8 +95,7 @@ type (
 
 func (RunStartedRecord) recordType() string      { return "run-started" }
 func (AttemptStartedRecord) recordType() string  { return "attempt-started" }
-func (EffectIntendedRecord) recordType() string  { return "effect-intended" }
-func (EffectDoneRecord) recordType() string      { return "effect-done" }
+func (StepNotedRecord) recordType() string       { return "step-noted" }
 func (AttemptFinishedRecord) recordType() string { return "attempt-finished" }
 func (StepFinishedRecord) recordType() string    { return "step-finished" }
 func (SuspendedRecord) recordType() string       { return "suspended" }

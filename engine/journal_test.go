@@ -16,12 +16,12 @@ func allRecords() []Record {
 	return []Record{
 		RunStartedRecord{Run: "r", Invocation: 1, Plan: "p", File: "f.yaml", PlanHash: "h", Started: at, Cluster: "home", ClusterUID: "u", Host: "n", PID: 7, BootID: "b", PIDStarted: 1 << 60},
 		AttemptStartedRecord{Step: "a", Attempt: 1},
-		EffectIntendedRecord{Step: "a", Attempt: 1, Effect: "create", Object: "jobs/x"},
-		EffectDoneRecord{Step: "a", Attempt: 1, Effect: "create", Object: "jobs/x", UID: "u1"},
+		StepNotedRecord{Step: "a", Attempt: 1, Key: "job", Value: "u\n1 <&>"},
+		StepNotedRecord{Step: "b", Instance: `{"r":"eu"}`, Attempt: 2, Key: "commit", Value: ""},
 		AttemptFinishedRecord{Step: "a", Attempt: 1, Outcome: Failed, Verdict: Unknown, Reason: "no\nluck <&>", RetryIn: time.Second},
 		StepFinishedRecord{Step: "a", Final: true, Outcome: Skipped, OwnIf: true, Cause: []string{"x"}, Error: "e"},
 		StepFinishedRecord{Step: "b", Instance: `{"r":"eu"}`, Outcome: Succeeded, Attempts: 2, Started: at, Outputs: map[string]any{
-			"i": int64(1) << 62, "f": 1.5, "s": "é\u2028\xf0", "l": []any{int64(1), nil, true}, "m": map[string]any{"k": int64(-3)},
+			"i": int64(1) << 62, "f": 1.5, "whole": 2.0, "large": 1e300, "minus": -3.0, "s": "é\u2028\xf0", "l": []any{int64(1), nil, true}, "m": map[string]any{"k": int64(-3)},
 		}},
 		SuspendedRecord{Reason: "moved"},
 		RunFinishedRecord{Outcome: RunDegraded, ExitCode: 3},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 	"strconv"
 	"time"
 )
@@ -191,10 +192,8 @@ func decodeRecord(kind string, data []byte) (Record, error) {
 		return decodeAs[RunStartedRecord](data)
 	case "attempt-started":
 		return decodeAs[AttemptStartedRecord](data)
-	case "effect-intended":
-		return decodeAs[EffectIntendedRecord](data)
-	case "effect-done":
-		return decodeAs[EffectDoneRecord](data)
+	case "step-noted":
+		return decodeAs[StepNotedRecord](data)
 	case "attempt-finished":
 		return decodeAs[AttemptFinishedRecord](data)
 	case "step-finished":
@@ -218,7 +217,7 @@ func decodeAs[T Record](data []byte) (T, error) {
 	return rec, dec.Decode(&rec)
 }
 
-// plainNumbers turns the numbers of v into int64 where they are whole, else float64.
+// plainNumbers turns the numbers of v into int64 where they are written as whole ones, else float64.
 func plainNumbers(v any) any {
 	switch v := v.(type) {
 	case json.Number:
@@ -250,6 +249,10 @@ func portable(v any) any {
 	switch v := v.(type) {
 	case time.Duration:
 		return map[string]any{durationKey: int64(v)}
+	case float64:
+		if v == math.Trunc(v) && math.Abs(v) < 1e15 {
+			return json.Number(strconv.FormatFloat(v, 'f', 1, 64)) // 2.0, where JSON would have 2
+		}
 	case []any:
 		list := make([]any, len(v))
 		for i := range v {

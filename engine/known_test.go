@@ -55,6 +55,52 @@ func TestLimitsAndRetry(t *testing.T) {
 	}
 }
 
+// TestExitCodesAreThoseOfKindsThatHaveThem: among the defaults they hold for such kinds alone; a step's own replace them.
+func TestExitCodesAreThoseOfKindsThatHaveThem(t *testing.T) {
+	p := load(t, `  defaults: {retry: {exitCodes: [3, 4]}}
+  steps: [{id: a, uses: job}, {id: b, uses: job, retry: {attempts: 2, exitCodes: [75]}}, {id: c, uses: work}]
+`, engine.LoadOptions{})
+	want := [][]int{{3, 4}, {75}, nil}
+	for i, s := range p.Steps {
+		if diff := cmp.Diff(want[i], s.Retry.ExitCodes); diff != "" {
+			t.Errorf("%s: %s", s.ID, diff)
+		}
+	}
+	in, err := p.Steps[0].Inputs(&engine.Vars{})
+	if err != nil || in.Timeout != time.Hour || p.Steps[0].Retry.Attempts != 1 || p.Steps[1].Retry.Attempts != 2 {
+		t.Errorf("a kind's own defaults: %+v, %+v, %v", in, p.Steps[0].Retry, err)
+	}
+	variables := func(name string) engine.LoadOptions {
+		return engine.LoadOptions{Variables: map[string]string{name: "[1, 2]"}}
+	}
+	spec := "  steps: [{id: a, uses: job}, {id: c, uses: work}]\n"
+	if got := load(t, spec, variables("PLAN_STEP__A__RETRY__EXIT_CODES")).Steps[0].Retry.ExitCodes; len(got) != 2 {
+		t.Errorf("by a variable: %v", got)
+	}
+	_, err = language(t).Load(engine.Source{File: "p", Data: []byte(header + spec)}, variables("PLAN_STEP__C__RETRY__EXIT_CODES"))
+	if err == nil || !strings.Contains(err.Error(), "fits nothing") {
+		t.Errorf("of a kind without: %v", err)
+	}
+}
+
+// TestDeclaredOutputsAreRead: what a step declares in its with, as it stands after overrides, is an output of that step alone.
+func TestDeclaredOutputsAreRead(t *testing.T) {
+	p := load(t, `  steps:
+    - {id: a, uses: job, with: {outputs: {rows: integer, ratio: number}}}
+    - {id: b, uses: work, if: steps.a.outputs.rows > 3, with: {count: "${{ steps.a.outputs.rows + 1 }}", ratio: "${{ steps.a.outputs.ratio * 2.0 }}", prefix: "${{ steps.a.outputs.uid }}"}}
+`, engine.LoadOptions{})
+	vars := &engine.Vars{Success: true, Steps: map[string]engine.StepVars{"a": {Outcome: engine.Succeeded, Outputs: map[string]any{"rows": int64(4), "ratio": 2.0, "uid": "u"}}}}
+	in, err := p.Steps[1].Inputs(vars)
+	if diff := cmp.Diff(map[string]any{"count": int64(5), "ratio": 4.0, "prefix": "u"}, in.With); diff != "" || err != nil {
+		t.Error(err, diff)
+	}
+	if run, err := p.Steps[1].If(vars); !run || err != nil {
+		t.Errorf("%t, %v", run, err)
+	}
+	load(t, `  steps: [{id: a, uses: job}, {id: b, uses: work, with: {prefix: "${{ steps.a.outputs.file }}"}}]
+`, engine.LoadOptions{Variables: map[string]string{"PLAN_STEP__A__OUTPUTS": `{"file": "string"}`}})
+}
+
 func TestStores(t *testing.T) {
 	two := "  stores: {main: {dir: {path: a}}, other: {dir: {path: b}}}\n"
 	cases := map[string]struct{ spec, with, want string }{

@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
@@ -35,7 +38,21 @@ func kinds() []engine.Kind {
 			{Name: "key", Type: "string"}, {Name: "size", Type: "integer"}, {Name: "ok", Type: "boolean"}, {Name: "age", Type: "duration"}, {Name: "pruned", Type: "list"}}},
 		{Name: "notify", Schema: []byte(notifySchema), Outputs: []engine.Output{{Name: "code", Type: "integer"}}, Attempts: 5},
 		{Name: "quiet", Schema: []byte(`{"type": "object", "additionalProperties": false}`)},
+		{Name: "job", Schema: []byte(jobSchema), Outputs: []engine.Output{{Name: "uid", Type: "string"}}, Attempts: 1, Timeout: time.Hour, Declares: declares, ExitCodes: true},
 	}
+}
+
+const jobSchema = `{"type": "object", "additionalProperties": false, "properties": {
+	"name": {"type": "string"}, "outputs": {"type": "object", "additionalProperties": {"enum": ["string", "integer", "number", "boolean", "list"]}}}}`
+
+// declares are the outputs that a step of kind job names.
+func declares(with map[string]any) (list []engine.Output) {
+	outputs, _ := with["outputs"].(map[string]any)
+	for _, name := range slices.Sorted(maps.Keys(outputs)) {
+		word, _ := outputs[name].(string)
+		list = append(list, engine.Output{Name: name, Type: word})
+	}
+	return list
 }
 
 // language is that of the tests' plans, with some more kinds.
@@ -44,13 +61,13 @@ func language(t testing.TB, more ...engine.Kind) *engine.Language {
 	var forSchema []schema.Kind
 	list := append(kinds(), more...)
 	for _, k := range list {
-		forSchema = append(forSchema, schema.Kind{Name: k.Name, Schema: k.Schema})
+		forSchema = append(forSchema, schema.Kind{Name: k.Name, Schema: k.Schema, ExitCodes: k.ExitCodes})
 	}
 	bundle, err := schema.Bundle(forSchema)
 	if err != nil {
 		t.Fatal(err)
 	}
-	lang, err := engine.NewLanguage(list, bundle, []string{"spec.steps[].retry.exitCodes", "uses: run-job"})
+	lang, err := engine.NewLanguage(list, bundle, []string{"uses: run-job"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -82,6 +82,12 @@ func (l *loader) retry(own *yaml.Node, kind Kind) Retry {
 		case float64:
 			r.Backoff = b
 		}
+		if codes := schema.Field(n, "exitCodes"); codes != nil && codes.Kind == yaml.SequenceNode && kind.ExitCodes {
+			r.ExitCodes = nil
+			for _, item := range codes.Content {
+				r.ExitCodes = append(r.ExitCodes, int(l.integer(item, 0)))
+			}
+		}
 		if when := schema.Field(n, "when"); when != nil && when.Kind == yaml.SequenceNode {
 			r.When = nil
 			for _, item := range when.Content {

@@ -19,7 +19,7 @@ const maxComparisons = 200000
 func (l *loader) params(spec *yaml.Node) {
 	l.values.params, l.values.env = map[string]any{}, map[string]any{}
 	declared := map[string]*cel.Type{}
-	l.compiler = &compiler{names: &names{params: declared, env: map[string]bool{}, kinds: l.lang.kinds, uses: map[string]string{}, matrices: map[string]*matrixNames{}, left: maxComparisons}}
+	l.compiler = &compiler{names: &names{params: declared, env: map[string]bool{}, kinds: l.lang.kinds, uses: map[string]string{}, matrices: map[string]*matrixNames{}, declared: map[string][]Output{}, left: maxComparisons}}
 	if n := schema.Field(spec, "params"); n != nil && n.Kind == yaml.MappingNode {
 		for i := 0; i+1 < len(n.Content) && !l.full(); i += 2 {
 			name := n.Content[i].Value

@@ -73,6 +73,10 @@ type Step struct {
 	// Inputs evaluates the expressions of with, timeout and deadline just before the first attempt of the step or instance.
 	Inputs func(*Vars) (Inputs, error)
 
+	// Preview is Inputs without a run, of which Vars has the id, the name and the matrix: an expression that reads more of the run
+	// stands as the string UNKNOWN(the expression). Where a field cannot be any string the error is a schema.Problems.
+	Preview func(*Vars) (Inputs, error)
+
 	Pos schema.Pos // where the step begins in the file
 }
 
@@ -119,7 +123,7 @@ type Retry struct {
 	Backoff   float64       // factor from one delay to the next, at least 1
 	MaxDelay  time.Duration // no delay is longer, except that a server's Retry-After is honoured
 	When      []RetryWhen
-	ExitCodes []int // of a pod's main container; run-job only
+	ExitCodes []int // what counts as RetryFailure where the error tells exit codes and all are among these
 }
 
 // RetryWhen names a reason to repeat an attempt.
@@ -139,7 +143,14 @@ type Kind struct {
 	Outputs  []Output      // what expressions may read
 	Attempts int           // built-in total tries; 0 means 3
 	Timeout  time.Duration // built-in timeout of an attempt; 0 means 10m
+
+	// Declares gives the outputs that a step has beside those, from its with as it is written: ${{ }} is text, and what the schema refuses
+	// may be in it. nil: none.
+	Declares func(with map[string]any) []Output
+
+	// ExitCodes says that an error of a Do may tell exit codes: it, or one that it wraps, has a method ExitCodes() []int. Empty is not known.
+	ExitCodes bool
 }
 
-// Output is a declared output; its type is string, integer, boolean, duration or list.
+// Output is a declared output; its type is string, integer, number, boolean, duration or list.
 type Output struct{ Name, Type string }

@@ -187,7 +187,7 @@ func (s *stepState) nextDelay(j *judgement, jitter func(time.Duration) time.Dura
 
 // wants tells whether such an end is to be repeated. A verdict of fail never is; unknown is when its cause passes by itself.
 func (r *Retry) wants(j *judgement) bool {
-	has := func(w RetryWhen) bool { return slices.Contains(r.When, w) }
+	has := func(w RetryWhen) bool { return slices.Contains(r.When, w) || w == RetryFailure && r.lists(j.err) }
 	switch {
 	case j.verdict == Fail || j.err == nil:
 		return false
@@ -201,6 +201,16 @@ func (r *Retry) wants(j *judgement) bool {
 		return has(RetryFailure) && j.verdict != Unknown
 	}
 	return false
+}
+
+// lists tells whether an error tells exit codes, at least one, and all of them are listed.
+func (r *Retry) lists(err error) bool {
+	var failed interface{ ExitCodes() []int }
+	if len(r.ExitCodes) == 0 || !errors.As(err, &failed) {
+		return false
+	}
+	codes := failed.ExitCodes()
+	return len(codes) > 0 && !slices.ContainsFunc(codes, func(code int) bool { return !slices.Contains(r.ExitCodes, code) })
 }
 
 // noMaxDelay stands for a missing MaxDelay, so that the power below cannot overflow.

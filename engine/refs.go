@@ -16,6 +16,7 @@ type references struct {
 	outside     []string // params.NAME and env.NAME; matrixRef and matrix.NAME
 	matrix      string   // the step whose matrix is read
 	run, status bool
+	outcome     bool // run.outcome or run.exitCode, which only the run decides
 }
 
 // matrixRef stands for all of matrix among the references to what is outside.
@@ -198,6 +199,7 @@ func (r *resolver) path(e ast.Expr, fields []string) bool {
 		}
 	case "run":
 		r.refs.run = true
+		r.refs.outcome = r.refs.outcome || fields[1] != "id" && fields[1] != "name"
 		if r.at.static {
 			r.fail(e, "", "run is not known yet where this stands; only %s", r.known())
 		}

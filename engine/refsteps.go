@@ -40,12 +40,12 @@ func (r *resolver) step(e ast.Expr, fields []string) {
 }
 
 func (r *resolver) output(e ast.Expr, id string, fields []string) {
-	kind, known := r.names.kinds[r.names.uses[id]]
+	list, known := r.names.outputs(id)
 	if !known { // which is reported where it stands
 		return
 	}
 	var outputs []string
-	for _, o := range kind.Outputs {
+	for _, o := range list {
 		outputs = append(outputs, o.Name)
 	}
 	switch {

@@ -51,6 +51,10 @@ type Result struct {
 	Outputs map[string]any // JSON-like, as declared by the kind
 	Verdict Verdict
 	Reason  string // one line for people: what was done, or why the verdict is not pass
+
+	// Settle is called once the attempt's end is recorded, beside whatever runs then, and has 10 seconds. Its error is told in a StepLog and
+	// changes nothing. It is not called for an attempt that is lost, that goes on in another process, or whose end could not be recorded.
+	Settle func(context.Context) error
 }
 
 // Do makes one attempt at a step. It returns when the work is done or soon after ctx is done. An error means that the work
@@ -63,13 +67,26 @@ type Call struct {
 	Instance string // canonical JSON of the matrix values; empty without a matrix
 	Attempt  int    // from 1, counted on over retries
 	With     map[string]any
+	Timeout  time.Duration // of this attempt, as the plan says; a deadline may end it earlier
 	Run      RunVars
+
+	// Noted is what attempts at the step (or instance) noted before this one began, in earlier invocations too, where it may have been this
+	// very attempt; of a key that was noted again the later.
+	Noted map[string]string
+	// Note records something for later attempts. It returns once that would survive a crash. On an error it may be recorded or not: the
+	// journal could not be written, or the attempt was given up. It waits for nothing but the journal.
+	Note func(key, value string) error
 
 	// Progress reports how far long work has come. It may be called often and from several goroutines.
 	Progress func(Progress)
 	// Log says something to people about the step.
 	Log func(format string, args ...any)
+	// PodLog tells a line of a pod's log to those who follow.
+	PodLog func(PodLine)
 }
+
+// PodLine is a line of the log of a container of a pod.
+type PodLine struct{ Pod, Container, Text string }
 
 // Progress is how far a piece of work has come.
 type Progress struct {

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -55,6 +57,45 @@ func TestAnAttemptIsRepeatedOnlyForAReasonThatRetryNames(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// exitError is a failure that tells exit codes.
+type exitError []int
+
+func (e exitError) Error() string    { return fmt.Sprintf("exit %v", []int(e)) }
+func (e exitError) ExitCodes() []int { return e }
+
+func TestExitCodesThatAreAllListedAreWorthAnotherTry(t *testing.T) {
+	cases := map[string]struct {
+		err   error
+		again bool
+	}{
+		"listed":              {exitError{75}, true},
+		"wrapped":             {fmt.Errorf("job x: %w", exitError{75, 3, 75}), true},
+		"one that is not":     {exitError{75, 1}, false},
+		"not known":           {exitError{}, false},
+		"no error that tells": {errPlain, false},
+		"of a refusal":        {errors.Join(errRefused, exitError{75}), false},
+		"of what was lost":    {errors.Join(errUnsure, exitError{75}), false},
+		"of what passes":      {errors.Join(errPasses, exitError{75}), true},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			retry := Retry{Attempts: 2, Delay: time.Second, ExitCodes: []int{3, 75}}
+			a := stepOf(t, run(t, []testStep{{id: "a", do: script(failsWith(c.err)), retry: retry}}, nil), "a")
+			if a.Attempts != 1 != c.again {
+				t.Errorf("%d attempts, %s", a.Attempts, a.Outcome)
+			}
+			retry.ExitCodes = nil
+			if a := stepOf(t, run(t, []testStep{{id: "a", do: script(failsWith(c.err)), retry: retry}}, nil), "a"); a.Attempts != 1 {
+				t.Errorf("none is listed, and there were %d attempts", a.Attempts)
+			}
+		})
+	}
+	slow := func(ctx context.Context, _ *Call) (Result, error) { <-ctx.Done(); return Result{}, exitError{75} }
+	if a := stepOf(t, run(t, []testStep{{id: "a", do: slow, timeout: time.Second, retry: Retry{Attempts: 2, ExitCodes: []int{75}}}}, nil), "a"); a.Attempts != 1 {
+		t.Error("a timeout is none of them")
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -29,7 +30,7 @@ type Options struct {
 
 	// Events gets every event; nil is allowed. It is called by one goroutine at a time, in order. While it works the run waits.
 	Events func(Event)
-	// Journal gets every start and end before it takes effect; nil is allowed. The caller has already written the run's
+	// Journal gets every start, note and end before it takes effect; nil is allowed. The caller has already written the run's
 	// first record and closes the journal.
 	Journal Journal
 
@@ -72,13 +73,17 @@ type Options struct {
 // the run was cancelled or failed fast, or half of LateGrace after the budget of steps or of finally ran out (they share one
 // LateGrace), is given up: its step is lost, is never tried again, and what the attempt does later is not seen. So Run takes at
 // most p.Timeout + p.FinallyTimeout + LateGrace, and what Events and Journal take. An attempt that succeeds although its context is done has succeeded.
+// Within that time it waits, at its end, up to 10 seconds for what settles results.
 //
 // When the journal cannot be written nothing starts any more, not even finally; what runs is cancelled, and RunResult.Err says why.
 func Run(ctx context.Context, p *Plan, o Options) RunResult {
 	r := &runState{plan: p, opts: o.withDefaults(), parent: ctx.Done(), steps: make(map[string]StepVars, len(p.Steps)+len(p.Finally))}
 	r.out = &eventSink{to: o.Events}
-	own := context.WithoutCancel(ctx)
+	r.late = newEventGate(r.out)
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
 
+	began := time.Now()
 	r.out.send(RunStarted{Stamp{time.Now()}, r.opts.RunID, p.Name, p.File, planSteps(p)})
 	main := newWalker(r, p.Steps, nil)
 	main.walk(own)
@@ -88,6 +93,7 @@ func Run(ctx context.Context, p *Plan, o Options) RunResult {
 	} else {
 		finally.walk(own)
 	}
+	r.awaitSettlers(r.leeway(began))
 	return r.end(own, main, finally)
 }
 
@@ -96,6 +102,7 @@ type runState struct {
 	plan  *Plan
 	opts  Options
 	out   *eventSink
+	late  *eventGate // of what settles results
 	steps map[string]StepVars
 
 	parent     <-chan struct{} // nil once seen
@@ -103,6 +110,8 @@ type runState struct {
 	again      bool            // a second one came
 	timedOut   bool            // the budget of steps ran out
 	journalErr error
+
+	settlers sync.WaitGroup
 }
 
 // handedOn tells whether the run goes on elsewhere: what was cut off here is not an end.

@@ -159,17 +159,19 @@ func TestEventsComeOneAtATimeInOrderAndNoneFromAnAttemptThatIsOver(t *testing.T)
 			go c.Progress(Progress{Done: int64(i)})
 		}
 		c.Log("%s", "hello")
+		c.PodLog(PodLine{"a-0", "main", "line"})
 		time.Sleep(time.Second)
 		go func() {
 			time.Sleep(time.Minute)
 			c.Log("too late")
 			c.Progress(Progress{})
+			c.PodLog(PodLine{})
 		}()
 		return Result{}, nil
 	}
 	run(t, []testStep{{id: "a", do: chatty}, {id: "b", needs: []string{"a"}, do: takes(time.Hour)}}, nil, func(_ *Plan, o *Options) { o.Events = log.add })
 	got := log.String()
-	for _, p := range []string{"a:0 ", "a:1 ", "a:2 ", `a:"hello" `} {
+	for _, p := range []string{"a:0 ", "a:1 ", "a:2 ", `a:"hello" `, `a:a-0/main:"line" `} {
 		if strings.Count(got, p) != 1 {
 			t.Errorf("%q is not there once: %s", p, got)
 		}

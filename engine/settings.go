@@ -133,7 +133,8 @@ func (c *settings) stepProperties(kind string) (with, own []schema.Property) {
 		}
 	}
 	for _, p := range c.lang.validator.Properties("step") {
-		if !p.Mapping && !p.Element && slices.Contains([]string{"timeout", "deadline", "retry"}, p.Path[0]) && !taken[p.Path[0]] {
+		fits := p.Name() != "retry.exitCodes" || c.lang.kinds[kind].ExitCodes
+		if fits && !p.Mapping && !p.Element && slices.Contains([]string{"timeout", "deadline", "retry"}, p.Path[0]) && !taken[p.Path[0]] {
 			own = append(own, p)
 		}
 	}

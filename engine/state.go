@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"strings"
 	"time"
 )
@@ -36,6 +37,7 @@ type stepState struct {
 	done     bool        // terminal
 	recorded bool        // its result stands in a journal already
 	before   int         // attempts of earlier invocations
+	notes    map[string]string
 	result   StepResult
 }
 
@@ -174,7 +176,7 @@ func (w *walker) start(s *stepState) {
 	if s.before = known.attempts; known.open {
 		s.before--
 	}
-	s.result.Attempts = s.before
+	s.result.Attempts, s.notes = s.before, maps.Clone(known.notes)
 	w.attempt(s)
 }
 

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -15,7 +17,7 @@ func (w *walker) signalled(sig Signal, ok bool) {
 		r.opts.Interrupt = nil
 	case r.signal != 0:
 		r.again = true
-		w.stop(&stopError{reason: "interrupted twice", outcome: Cancelled}, 0)
+		w.stop(&stopError{reason: "interrupted twice", outcome: Cancelled, handedOn: r.handedOn()}, 0)
 	default:
 		w.interrupted(sig)
 	}
@@ -42,7 +44,14 @@ func (w *walker) interrupted(sig Signal) {
 		w.events = append(w.events, RunCancelling{Stamp{time.Now()}, reason + "; finally goes on"})
 		return
 	}
-	w.stop(&stopError{reason: reason, outcome: Cancelled}, w.run.opts.Grace)
+	w.stop(&stopError{reason: reason, outcome: Cancelled, handedOn: w.run.handedOn()}, w.run.opts.Grace)
+}
+
+// HandedOn tells whether the context of an attempt was ended because another process of the run goes on with it: now, or once it is resumed,
+// where the journal could not be written.
+func HandedOn(ctx context.Context) bool {
+	stop, ok := errors.AsType[*stopError](context.Cause(ctx))
+	return ok && stop.handedOn
 }
 
 // abandon ends a list that is not walked here.

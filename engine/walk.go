@@ -28,13 +28,16 @@ type walker struct {
 	giveUpAt  time.Time
 	grace     time.Duration
 
-	ends chan attemptEnd
-	due  chan *stepState
-	time <-chan time.Time // the budget's end; nil when there is none
+	ends  chan attemptEnd
+	notes chan note // without room: one that was handed over is answered
+	due   chan *stepState
+	time  <-chan time.Time // the budget's end; nil when there is none
 
 	// What the turn brought, until commit.
 	records  []Record
+	noted    []note
 	events   []Event
+	settling []settling
 	launches []*stepState
 }
 
@@ -43,6 +46,8 @@ type stopError struct {
 	reason  string
 	cause   []string // the step or instance that failed fast
 	outcome Outcome  // of the attempts it ends
+
+	handedOn bool // another process takes them up, now or when the run is resumed
 }
 
 func (e *stopError) Error() string { return e.reason }
@@ -62,7 +67,7 @@ func newWalker(r *runState, steps []*Step, main *walker) *walker {
 	// No sender ever waits: what is under way has one end, and one delay to wait for; a delay of what a matrix cancelled may be due
 	// beside those of what took its places; and a matrix has one grace.
 	width := min(w.width(), units)
-	w.ends, w.due = make(chan attemptEnd, width), make(chan *stepState, 2*width+matrices)
+	w.ends, w.due, w.notes = make(chan attemptEnd, width), make(chan *stepState, 2*width+matrices), make(chan note)
 	return w
 }
 
@@ -112,7 +117,7 @@ func (w *walker) poll() {
 	case r.again:
 		w.stop(&stopError{reason: "interrupted twice", outcome: Cancelled}, 0)
 	case r.journalErr != nil:
-		w.stop(&stopError{reason: firstLine(r.journalErr.Error()), outcome: Cancelled}, r.opts.Grace)
+		w.stop(&stopError{reason: firstLine(r.journalErr.Error()), outcome: Cancelled, handedOn: true}, r.opts.Grace)
 	}
 	for {
 		select {
@@ -132,7 +137,7 @@ func (w *walker) poll() {
 func (w *walker) settle() {
 	if w.culprit != nil && w.stopped == nil {
 		id := w.culprit.id()
-		w.stop(&stopError{fmt.Sprintf("step %s failed, and the plan fails fast", id), []string{id}, Cancelled}, w.run.opts.Grace)
+		w.stop(&stopError{reason: fmt.Sprintf("step %s failed, and the plan fails fast", id), cause: []string{id}, outcome: Cancelled}, w.run.opts.Grace)
 	}
 	for ; w.stopped == nil && len(w.hasty) > 0; w.hasty = w.hasty[1:] {
 		w.stopInstances(w.hasty[0])
@@ -175,10 +180,11 @@ func (w *walker) stranded() {
 	w.decidable = nil
 }
 
-// commit makes the turn take effect: journal first, in one piece, then events, then the new attempts.
+// commit makes the turn take effect: journal first, in one piece, then events, then what settles results, then the new attempts.
 func (w *walker) commit(ctx, attempts context.Context) {
 	sound := w.run.append(ctx, w.records)
 	w.records = w.records[:0]
+	w.answer(sound)
 	for _, e := range w.events {
 		if _, starts := e.(StepStarted); sound || !starts {
 			w.run.out.send(e)
@@ -186,6 +192,13 @@ func (w *walker) commit(ctx, attempts context.Context) {
 	}
 	clear(w.events)
 	w.events = w.events[:0]
+	for _, s := range w.settling {
+		if sound {
+			w.run.settle(ctx, s)
+		}
+	}
+	clear(w.settling)
+	w.settling = w.settling[:0]
 	for _, s := range w.launches {
 		if sound {
 			w.launch(attempts, s)
@@ -202,20 +215,6 @@ func (w *walker) unsettled() bool {
 	return len(w.events) > 0 || w.stopped == nil && w.open > 0 && (w.culprit != nil || len(w.hasty) > 0 || w.run.journalErr != nil)
 }
 
-// launch runs one attempt in a goroutine of its own.
-func (w *walker) launch(ctx context.Context, s *stepState) {
-	s.live = true
-	s.gate = &eventGate{sink: w.run.out}
-	call := &Call{Step: s.step, Instance: s.result.Instance, Attempt: s.result.Attempts, With: s.inputs.With, Run: w.runVars()}
-	s.gate.wire(call)
-	ctx, s.cancel = context.WithCancelCause(ctx)
-	limit := newAttemptLimit(s.inputs.Timeout, s.deadline, w.run.opts.LateGrace)
-	s.giveUp = startAttempt(ctx, w.run.opts.Do, call, limit, func(end attemptEnd) {
-		end.state = s
-		w.ends <- end // there is room for all that run at once
-	})
-}
-
 // wait takes in the next message and those that are there with it.
 func (w *walker) wait() {
 	var giveUp <-chan time.Time
@@ -225,6 +224,8 @@ func (w *walker) wait() {
 	select {
 	case end := <-w.ends:
 		w.over(end)
+	case n := <-w.notes:
+		w.note(n)
 	case s := <-w.due:
 		w.retryDue(s)
 	case sig, ok := <-w.run.opts.Interrupt:
@@ -245,48 +246,5 @@ func (w *walker) wait() {
 		default:
 			return
 		}
-	}
-}
-
-// over takes in an attempt's end: another follows, or the step is terminal.
-func (w *walker) over(end attemptEnd) {
-	s := end.state
-	s.live = false
-	s.cancel(nil)
-	s.gate.close()
-	j := judge(end, w.run.opts.Classify)
-	if end.gaveUp == gaveUpStopped {
-		j.reason = w.lostReason(s)
-	}
-	var delay time.Duration
-	again := false
-	if w.stopped == nil && !s.halted() {
-		delay, again = s.nextDelay(&j, w.run.opts.Jitter)
-	}
-	r := &s.result
-	if w.run.opts.Journal != nil && !w.cutOff(j.outcome) {
-		w.records = append(w.records, attemptFinishedRecord(r, &j, delay))
-	}
-	r.Err, r.Verdict, r.Reason, r.Outputs = end.err, j.verdict, j.reason, end.res.Outputs
-	if again {
-		now := time.Now()
-		w.events = append(w.events, AttemptFailed{Stamp{now}, r.ID, r.Instance, r.Attempts, s.before + s.step.Retry.Attempts, end.err, delay})
-		s.retry = time.AfterFunc(delay, func() { w.due <- s })
-		return
-	}
-	r.Outcome, r.Cause = j.outcome, j.cause
-	w.finish(s)
-}
-
-// cutOff tells whether such an end is only this process's: the run goes on elsewhere, and the attempt is still open there.
-func (w *walker) cutOff(o Outcome) bool { return w.run.handedOn() && (o == Cancelled || o == Lost) }
-
-// retryDue begins the attempt whose delay is over, unless the step was cancelled meanwhile; or ends the grace of instances.
-func (w *walker) retryDue(s *stepState) {
-	switch {
-	case s.instances != nil:
-		s.instancesLate()
-	case !s.done:
-		w.retries = append(w.retries, s)
 	}
 }

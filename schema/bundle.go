@@ -17,6 +17,8 @@ const ID = BaseURL + "plan.schema.json"
 type Kind struct {
 	Name   string
 	Schema []byte // of with:
+
+	ExitCodes bool // its steps may say in retry.exitCodes which are worth another try
 }
 
 // Bundle makes the published schema: the envelope, the shared definitions and every kind's with. Wherever a kind asks for something that is
@@ -50,9 +52,34 @@ func Bundle(kinds []Kind) ([]byte, error) {
 		names, branches = append(names, kind.Name), append(branches, branch)
 	}
 	step["properties"].(map[string]any)["uses"].(map[string]any)["enum"] = names
-	step["allOf"] = branches
+	step["allOf"] = append(branches, exitCodes(kinds)...)
 	plan["$id"] = ID
 	return json.MarshalIndent(plan, "", " ")
+}
+
+// exitCodes refuses retry.exitCodes in the steps of all kinds that have none.
+func exitCodes(kinds []Kind) []any {
+	var with []string
+	without := []any{}
+	for _, kind := range kinds {
+		if kind.ExitCodes {
+			with = append(with, kind.Name)
+		} else {
+			without = append(without, kind.Name)
+		}
+	}
+	if len(without) == 0 {
+		return nil
+	}
+	why := "no kind of step ends with exit codes"
+	if len(with) > 0 {
+		why = "only steps of " + strings.Join(with, ", ") + " end with exit codes"
+	}
+	refused := map[string]any{"properties": map[string]any{"exitCodes": map[string]any{"$comment": why, "not": map[string]any{}}}}
+	return []any{map[string]any{
+		"if":   map[string]any{"properties": map[string]any{"uses": map[string]any{"enum": without}}, "required": []any{"uses"}},
+		"then": map[string]any{"properties": map[string]any{"retry": refused}},
+	}}
 }
 
 // kindSchema gives the schema of a kind's with, and the branch of a step's schema that asks for it.

@@ -236,6 +236,9 @@ func (f *fault) wrongText() string {
 		return err.Error()
 	}
 	comment := f.comment()
+	if never, ok := f.value.(map[string]any); ok && len(never) == 0 && comment != "" { // not: {}
+		return comment
+	}
 	if comment == "" {
 		switch f.keyword {
 		case "minLength":

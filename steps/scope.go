@@ -19,6 +19,9 @@ type Scope struct {
 	Cluster  string // spec.cluster.name
 
 	Namespace string // where objects go when with: names no other
+
+	Timeout time.Duration // of this attempt, after which its context ends; no part of any name
+	Dir     string        // what relative paths are relative to: the plan file's folder; no part of any name
 }
 
 // Hash is the first n hex digits (at most 64) of SHA-256 over run, step, instance and whatever else must tell names apart. The parts are

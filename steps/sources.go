@@ -59,6 +59,8 @@ func asValue(v reflect.Value) (value Value, secret, ok bool) {
 		return x.Value(), true, true
 	case Value:
 		return x, false, true
+	case secrets.Source:
+		return Value{From: &x}, true, true
 	}
 	return Value{}, false, false
 }

@@ -32,6 +32,24 @@ type Kind struct {
 	Doc     string        // README.md of its folder
 	Outputs []Output      // what steps.<id>.outputs has
 	New     func() Action // a new action with the defaults
+
+	// Declares gives the outputs that a step has beside those of its kind, from its with: as it is written: strings with ${{ }} are
+	// not evaluated yet, and what does not fit the schema may be there too. nil: a step declares none.
+	Declares func(with map[string]any) []Output
+
+	Attempts int           // built-in total tries; 0: 3
+	Timeout  time.Duration // built-in, of one attempt; 0: 10 minutes
+
+	// Settle does what a Result's Settle may not have come to do: it gets what attempts that are at their end noted in an earlier process of the
+	// run. It may be called for what was settled already. nil: there is nothing to do.
+	Settle func(ctx context.Context, client *kube.Client, noted map[string]string) error
+
+	// Once tells of a step as it is written whether it can have one attempt and no matrix only, and by which field; "" if it can have more.
+	Once func(with map[string]any) (field string)
+
+	// ExitCodes says that an error of Run may tell exit codes, so that steps may name some in retry.exitCodes: the error, or one that it
+	// wraps, has a method ExitCodes() []int with that of each failed pod's main container; empty where they are not known.
+	ExitCodes bool
 }
 
 // Output is a declared output.
@@ -48,6 +66,7 @@ type Type string
 const (
 	String   Type = "string"
 	Integer  Type = "integer"
+	Number   Type = "number"
 	Boolean  Type = "boolean"
 	Duration Type = "duration"
 	List     Type = "list"
@@ -115,9 +134,13 @@ const (
 
 // Result is what an attempt brought.
 type Result struct {
-	Outputs map[string]any // as the kind declares: string, int64, bool, time.Duration, []any; lists hold JSON-like values
+	Outputs map[string]any // as declared: string, int64, float64, bool, time.Duration, []any; lists hold JSON-like values
 	Verdict Verdict        // checks only
 	Reason  string         // one line for people
+
+	// Settle tidies up what may go once the result is recorded, and only then. A crash in between leaves it undone until the run is resumed: see
+	// Kind. It has 10 seconds; its error is told and changes nothing. nil: there is nothing to do.
+	Settle func(context.Context) error
 }
 
 // Verdict is what a check found.
@@ -143,12 +166,33 @@ type Env struct {
 	// Bitwarden is the client of spec.secrets.bitwarden, one per run; for actions whose Needs say so.
 	Bitwarden func() (*bitwarden.Client, error)
 
+	Mask func(string) string // hides the values of secrets in a text
+
+	// HandedOn tells whether an attempt's context was ended because another process of the run goes on: then what runs elsewhere stays.
+	HandedOn func(context.Context) bool
+
 	Run RunState
 	Now func() time.Time
 
 	Log      func(format string, args ...any)
 	Progress func(what string, done, total int64, unit string) // total 0: unknown
+
+	// Note keeps a word for later attempts of this step (of this instance of it), in this process or another that resumes the run. It
+	// returns once the note would survive a crash; after an error it may or may not be kept, and nothing must be started that relies on
+	// it. A key that is noted again has the later value; the attempt is no part of it. Not for values of secrets.
+	Note  func(key, value string) error
+	Noted map[string]string // what attempts before this one noted, and this one in an earlier process; what it notes now does not appear in it
+
+	// PodLog tells a line of a pod's log to whoever follows the run. It is kept nowhere. It waits while the line is taken in.
+	PodLog func(PodLine)
+	// KeepLog keeps the end of a pod's log with the run: of data, which are whole lines, the last 64 KiB, under the pod's name, in place of
+	// what this attempt kept under it before. It waits for no server, and may be called when the context is done.
+	KeepLog func(name string, data []byte) error
 }
+
+// PodLine is a line of a pod's log. Text is the line as it is to be shown: behind what tells its pod from others, without a line end, and
+// with nothing in it that a terminal would obey.
+type PodLine struct{ Pod, Container, Text string }
 
 // Cluster identifies the cluster a plan works on.
 type Cluster struct {

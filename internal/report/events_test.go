@@ -49,6 +49,7 @@ func everything() []engine.Event {
 		engine.AttemptFailed{Stamp: at(2), Step: "pvs", Attempt: 1, Of: 3, Err: errors.New("503 from\nthe \x1b[2Jserver"), Delay: 1500 * time.Millisecond},
 		engine.StepStarted{Stamp: at(3.5), Step: "pvs", Attempt: 2, Of: 3},
 		engine.StepProgress{Stamp: at(12), Step: "pvs", Progress: engine.Progress{What: "uploading", Done: 1 << 20, Unit: "bytes"}},
+		engine.PodLog{Stamp: at(12.25), Step: "pvs", PodLine: engine.PodLine{Pod: "nightly-report-0-x7k2p", Container: "main", Text: "[0-x7k2p] only for those who follow"}},
 		engine.StepLog{Stamp: at(12.5), Step: "pvs", Message: "NAME   STATUS \n✓ forged \u009b31m\u202e"},
 	}
 	for _, r := range results {

@@ -12,9 +12,10 @@ import (
 
 // NDJSON prints a line of JSON for each event, the header first.
 type NDJSON struct {
-	Out io.Writer
-	Now func() time.Time // of the header, which has no time of its own
-	err error
+	Out    io.Writer
+	Now    func() time.Time // of the header, which has no time of its own
+	Follow bool             // with lines of pods' logs
+	err    error
 }
 
 // Header prints the header line.
@@ -58,6 +59,10 @@ func (n *NDJSON) Event(e engine.Event) {
 		n.line("step-progress", e.Time, progressJSON{refer(e.Step, e.Instance), e.What, e.Done, e.Total, e.Unit})
 	case engine.StepLog:
 		n.line("step-log", e.Time, logJSON{refer(e.Step, e.Instance), e.Message})
+	case engine.PodLog:
+		if n.Follow {
+			n.line("pod-log", e.Time, podLogJSON{refer(e.Step, e.Instance), e.Pod, e.Container, e.Text})
+		}
 	case engine.AttemptFailed:
 		n.line("attempt-failed", e.Time, attemptJSON{refer(e.Step, e.Instance), e.Attempt, e.Of, e.Err.Error(), schema.FormatDuration(e.Delay)})
 	case engine.StepFinished:
@@ -96,6 +101,13 @@ type progressJSON struct {
 type logJSON struct {
 	stepRef
 	Message string `json:"message"`
+}
+
+type podLogJSON struct {
+	stepRef
+	Pod       string `json:"pod"`
+	Container string `json:"container,omitempty"`
+	Text      string `json:"text"`
 }
 
 type reasonJSON struct {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,10 +89,12 @@ func TestRunAsJSON(t *testing.T) {
 // What a server or a volume is called cannot steer a terminal, whatever the format.
 func TestHostileTextIsInert(t *testing.T) {
 	for name, open := range map[string]func(*bytes.Buffer) report.Printer{
-		"text":   func(b *bytes.Buffer) report.Printer { return &report.Text{Out: b, Talk: b} },
-		"single": func(b *bytes.Buffer) report.Printer { return &report.Text{Out: b, Talk: b, Single: true} },
-		"json":   func(b *bytes.Buffer) report.Printer { return &report.JSON{Out: b} },
-		"ndjson": func(b *bytes.Buffer) report.Printer { return &report.NDJSON{Out: b, Now: now} },
+		"text":          func(b *bytes.Buffer) report.Printer { return &report.Text{Out: b, Talk: b} },
+		"single":        func(b *bytes.Buffer) report.Printer { return &report.Text{Out: b, Talk: b, Single: true} },
+		"follow":        func(b *bytes.Buffer) report.Printer { return &report.Text{Out: b, Talk: b, Follow: true} },
+		"follow ndjson": func(b *bytes.Buffer) report.Printer { return &report.NDJSON{Out: b, Now: now, Follow: true} },
+		"json":          func(b *bytes.Buffer) report.Printer { return &report.JSON{Out: b} },
+		"ndjson":        func(b *bytes.Buffer) report.Printer { return &report.NDJSON{Out: b, Now: now} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			const bad = "a\x1b[2J\u009b31m\u202eb\r\n✓ forged"
@@ -102,7 +105,8 @@ func TestHostileTextIsInert(t *testing.T) {
 				Stores: []report.Store{{Name: bad, Location: bad}}, Overrides: []engine.Applied{{Field: bad, Value: bad, Origin: bad, Over: bad}}})
 			for _, e := range []engine.Event{
 				engine.RunStarted{Stamp: at(0), Steps: []engine.StepInfo{{ID: "x"}}}, engine.StepStarted{Stamp: at(0), Step: "x"},
-				engine.StepLog{Stamp: at(1), Step: "x", Message: bad}, engine.StepProgress{Stamp: at(60), Step: "x", Progress: engine.Progress{What: bad, Unit: bad}},
+				engine.StepLog{Stamp: at(1), Step: "x", Message: bad}, engine.PodLog{Stamp: at(1), Step: "x", PodLine: engine.PodLine{Pod: bad, Container: bad, Text: bad}},
+				engine.StepProgress{Stamp: at(60), Step: "x", Progress: engine.Progress{What: bad, Unit: bad}},
 				engine.AttemptFailed{Stamp: at(61), Step: "x", Err: errors.New(bad)}, engine.StepFinished{Stamp: at(62), Result: r},
 				engine.RunCancelling{Stamp: at(62), Reason: bad}, engine.RunFinished{Stamp: at(63), Result: engine.RunResult{Steps: []engine.StepResult{r}}},
 			} {
@@ -143,6 +147,39 @@ func TestSingleStepSpeaksOnStdout(t *testing.T) {
 	p.Event(engine.StepLog{Stamp: at(0), Step: "list-pvs", Message: "NAME   STATUS"})
 	if out.String() != "NAME   STATUS\n" || talk.String() != "" {
 		t.Errorf("out %q, talk %q", out.String(), talk.String())
+	}
+}
+
+// Lines of pods' logs are data where they were asked for, and nothing where they were not.
+func TestLogsOfPodsAreForThoseWhoFollow(t *testing.T) {
+	line := engine.PodLog{Stamp: at(1), Step: "report", Instance: `{"region":"eu"}`, PodLine: engine.PodLine{Pod: "nightly-report-0-x7k2p", Container: "main", Text: "[0-x7k2p] 3 rows\t "}}
+	begin := engine.RunStarted{Stamp: at(0), Steps: []engine.StepInfo{{ID: "report", Instances: []*engine.Instance{{Key: line.Instance}}}, {ID: "of-all-the-longest-name-there-is"}}}
+	for name, tc := range map[string]struct {
+		open func(io.Writer) report.Printer
+		want string
+	}{
+		"text": {func(w io.Writer) report.Printer { return &report.Text{Out: w, Talk: io.Discard} }, ""},
+		"text, followed": {func(w io.Writer) report.Printer { return &report.Text{Out: w, Talk: io.Discard, Follow: true} },
+			"  report[region=eu]                 [0-x7k2p] 3 rows\t\n"},
+		"one step, followed": {func(w io.Writer) report.Printer {
+			return &report.Text{Out: w, Talk: io.Discard, Follow: true, Single: true}
+		}, "[0-x7k2p] 3 rows\t\n"},
+		"json":   {func(w io.Writer) report.Printer { return &report.JSON{Out: w} }, ""},
+		"github": {func(w io.Writer) report.Printer { return &report.GitHub{Out: w} }, ""},
+		"ndjson": {func(w io.Writer) report.Printer { return &report.NDJSON{Out: w, Now: now} }, ""},
+		"ndjson, followed": {func(w io.Writer) report.Printer { return &report.NDJSON{Out: w, Now: now, Follow: true} },
+			`{"schemaVersion":1,"type":"pod-log","time":"2026-03-02T02:00:01Z","step":"report","matrix":{"region":"eu"},"pod":"nightly-report-0-x7k2p","container":"main","text":"[0-x7k2p] 3 rows\t "}` + "\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var all bytes.Buffer
+			p := tc.open(&all)
+			p.Event(begin)
+			all.Reset()
+			p.Event(line)
+			if diff := cmp.Diff(tc.want, all.String()); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }
 

@@ -22,6 +22,7 @@ type Text struct {
 	Live      bool // talk is a terminal: one line at the bottom shows what runs
 	Width     int  // of the terminal, for the live line; 0 is 80
 	Single    bool // the run is one step by itself: what it says is what was asked for, and goes to out
+	Follow    bool // logs of pods were asked for, too
 
 	running map[string]string // what each running step is at
 	started map[string]time.Time
@@ -59,6 +60,9 @@ func (t *Text) Header(h Header) {
 
 // Event prints an event.
 func (t *Text) Event(e engine.Event) {
+	if _, ok := e.(engine.PodLog); ok && !t.Follow {
+		return
+	}
 	t.clear()
 	switch e := e.(type) {
 	case engine.RunStarted:
@@ -74,6 +78,8 @@ func (t *Text) Event(e engine.Event) {
 		t.progress(stepName(e.Step, e.Instance), e)
 	case engine.StepLog:
 		t.say(stepName(e.Step, e.Instance), e.Message)
+	case engine.PodLog:
+		t.podLog(e)
 	case engine.AttemptFailed:
 		fmt.Fprintf(t.Talk, "%s  attempt %d of %d: %s; the next in %s\n", t.pad(stepName(e.Step, e.Instance)), e.Attempt, e.Of, oneLine(e.Err.Error()), span(e.Delay))
 	case engine.StepFinished:
@@ -108,6 +114,15 @@ func (t *Text) say(name, message string) {
 		return
 	}
 	fmt.Fprintf(t.Talk, "%s  %s\n", t.pad(name), line)
+}
+
+// podLog prints a line of a pod's log. It begins with which pod it is, behind which nothing can look like another line.
+func (t *Text) podLog(e engine.PodLog) {
+	line := printable.Line(strings.TrimRight(e.Text, " "))
+	if !t.Single {
+		line = t.pad(stepName(e.Step, e.Instance)) + "  " + line
+	}
+	t.result(line)
 }
 
 func (t *Text) progress(name string, e engine.StepProgress) {

@@ -65,8 +65,10 @@ func (s *ClusterStore) Delete(ctx context.Context, id string) error {
 	if err := s.remove(ctx, s.journalName(id), id, journalPart); err != nil {
 		return fmt.Errorf("delete run %s: %w", id, err)
 	}
-	if err := s.remove(ctx, s.cancelName(id), id, cancelPart); err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, errForeignObject) {
-		return fmt.Errorf("delete run %s: %w", id, err)
+	for name, part := range map[string]string{s.cancelName(id): cancelPart, s.logsName(id): logsPart} {
+		if err := s.remove(ctx, name, id, part); err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, errForeignObject) {
+			return fmt.Errorf("delete run %s: %w", id, err)
+		}
 	}
 	return nil
 }

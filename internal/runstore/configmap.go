@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"plan/internal/kube"
@@ -16,6 +17,7 @@ const (
 	runLabel       = "plan/run"
 	journalPart    = "run-journal"
 	cancelPart     = "run-cancel"
+	logsPart       = "run-logs"
 	planNote       = "plan/plan"   // annotation: the plan's name
 	writerNote     = "plan/writer" // annotation: who wrote last
 	sequenceNote   = "plan/seq"    // annotation: the number of the write
@@ -79,6 +81,20 @@ func (m *configMap) annotate(name, value string) {
 // is tells whether it was made by plan, for this run and purpose.
 func (m *configMap) is(id, part string) bool {
 	return m.within("labels", managedBy) == "plan" && m.within("labels", component) == part && m.within("labels", runLabel) == id
+}
+
+// ownedBy tells whether m goes when another goes.
+func (m *configMap) ownedBy(owner *configMap) bool {
+	list, _ := m.Metadata["ownerReferences"].([]any)
+	return slices.ContainsFunc(list, func(item any) bool {
+		ref, _ := item.(map[string]any)
+		return ref["uid"] == owner.text("uid")
+	})
+}
+
+// own lets m go when its owner goes, whoever deletes that.
+func (m *configMap) own(owner *configMap) {
+	m.Metadata["ownerReferences"] = []any{map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "name": owner.text("name"), "uid": owner.text("uid")}}
 }
 
 // stamp names a write: no two have the same writer and number.

@@ -16,7 +16,7 @@ import (
 	"plan/internal/lock"
 )
 
-// LocalStore keeps each run in a folder of its own: DIR/runs/ID/journal. A process that has a run has the lock of the file beside it, which
+// LocalStore keeps each run in a folder of its own: DIR/runs/ID/journal, and the logs of its pods below DIR/runs/ID/logs. A process that has a run has the lock of the file beside it, which
 // ends with the process.
 type LocalStore struct{ dir string }
 
@@ -224,13 +224,21 @@ func (s *LocalStore) summary(ctx context.Context, id string) Summary {
 		sum.Problem = err.Error()
 	}
 	sum.Running = held
-	files, _ := os.ReadDir(s.folder(id)) // one that cannot be read has a Problem already
-	for _, f := range files {
-		if info, err := f.Info(); err == nil {
-			sum.Bytes += info.Size()
-		}
-	}
+	sum.Bytes = size(s.folder(id))
 	return sum
+}
+
+// size is how many bytes the files below a folder have. What cannot be read counts nothing.
+func size(folder string) (n int64) {
+	_ = filepath.WalkDir(folder, func(_ string, f fs.DirEntry, err error) error {
+		if err == nil && f.Type().IsRegular() {
+			if info, err := f.Info(); err == nil {
+				n += info.Size()
+			}
+		}
+		return nil
+	})
+	return n
 }
 
 func newestFirst(list []Summary) {

@@ -39,6 +39,11 @@ type Store interface {
 	Cancel(ctx context.Context, id string) error
 	// Delete removes a run that is not going on, with all that is kept of it. ErrNotFound, ErrRunning.
 	Delete(ctx context.Context, id string) error
+	// KeepLogs opens the logs of a run's pods, to keep more. The keeper has to be closed.
+	KeepLogs(ctx context.Context, id string) LogKeeper
+	// Logs are the logs of a run's pods that are kept, the oldest first. ErrNotFound when there is no such run. Of logs that are damaged
+	// the others come with the error.
+	Logs(ctx context.Context, id string) ([]Log, error)
 	// Cancelled tells the process that has a run whether it was asked to stop.
 	Cancelled(ctx context.Context, id string) (bool, error)
 	// Describe says where a run is kept, for people.

@@ -126,10 +126,13 @@ func randomPlan(t *rapid.T) object {
 		if rapid.Bool().Draw(t, "more") {
 			step["timeout"], step["retry"], step["needs"], step["name"] = "5m", object{"attempts": 2, "when": []any{"timeout"}}, []any{}, "a name"
 		}
+		if rapid.IntRange(0, 23).Draw(t, "coded") == 0 { // refused but for run-job
+			step["retry"] = object{"exitCodes": []any{75, 3}}
+		}
 		steps = append(steps, step)
 	}
 	spec := object{"steps": steps, "maxParallel": 4, "stores": object{"main": object{"dir": object{"path": "./b"}}}, "cluster": object{"name": "home"},
-		"params": object{"keep": object{"type": "integer", "default": 3}}, "defaults": object{"retry": object{"attempts": 1}}}
+		"params": object{"keep": object{"type": "integer", "default": 3}}, "defaults": object{"retry": object{"attempts": 1, "exitCodes": []any{1, 75}}}}
 	return object{"apiVersion": "plan/v1", "kind": "Plan", "metadata": object{"name": "x"}, "spec": spec}
 }
 

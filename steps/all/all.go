@@ -11,6 +11,7 @@ import (
 	"plan/steps/prune"
 	"plan/steps/restorenodes"
 	"plan/steps/restorepvs"
+	"plan/steps/runjob"
 	"plan/steps/verifyall"
 	"plan/steps/verifybackup"
 	"plan/steps/verifyetcd"
@@ -31,6 +32,7 @@ func Kinds() []steps.Kind {
 		prune.Kind(),
 		restorenodes.Kind(),
 		restorepvs.Kind(),
+		runjob.Kind(),
 		verifyall.Kind(),
 		verifybackup.Kind(),
 		verifyetcd.Kind(),

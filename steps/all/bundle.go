@@ -6,7 +6,7 @@ import "plan/schema"
 func Bundle() ([]byte, error) {
 	var kinds []schema.Kind
 	for _, k := range Kinds() {
-		kinds = append(kinds, schema.Kind{Name: k.Name, Schema: k.Schema})
+		kinds = append(kinds, schema.Kind{Name: k.Name, Schema: k.Schema, ExitCodes: k.ExitCodes})
 	}
 	return schema.Bundle(kinds)
 }

@@ -11,6 +11,7 @@ import (
 
 	"plan/engine"
 	"plan/schema"
+	"plan/steps"
 	"plan/steps/all"
 )
 
@@ -38,9 +39,9 @@ func language(t testing.TB) *engine.Language {
 	t.Helper()
 	var kinds []engine.Kind
 	for _, k := range all.Kinds() {
-		known := engine.Kind{Name: k.Name, Schema: k.Schema}
-		for _, o := range k.Outputs {
-			known.Outputs = append(known.Outputs, engine.Output{Name: o.Name, Type: string(o.Type)})
+		known := engine.Kind{Name: k.Name, Schema: k.Schema, Outputs: outputs(k.Outputs), ExitCodes: k.ExitCodes}
+		if k.Declares != nil {
+			known.Declares = func(with map[string]any) []engine.Output { return outputs(k.Declares(with)) }
 		}
 		kinds = append(kinds, known)
 	}
@@ -49,6 +50,13 @@ func language(t testing.TB) *engine.Language {
 		t.Fatal(err)
 	}
 	return lang
+}
+
+func outputs(all []steps.Output) (list []engine.Output) {
+	for _, o := range all {
+		list = append(list, engine.Output{Name: o.Name, Type: string(o.Type)})
+	}
+	return list
 }
 
 // published is the schema as an editor has it, without what the binary adds.

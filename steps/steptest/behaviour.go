@@ -75,8 +75,20 @@ func (c conformance) runDoesWhatPlanSays(t *testing.T) {
 			}
 		}
 	}
+	settle(t, result)
 	checkPermitted(t, w, a)
-	checkOutputs(t, c.kind, result)
+	checkOutputs(t, c.kind, c.fixture.With, result)
+}
+
+// settle does what an action wants done once its result is recorded.
+func settle(t *testing.T, result steps.Result) {
+	t.Helper()
+	if result.Settle == nil {
+		return
+	}
+	if err := result.Settle(t.Context()); err != nil {
+		t.Errorf("settle: %v", err)
+	}
 }
 
 // checkObjectsAnnounced wants each object of the cluster that is new or different to be in a change, by its name.
@@ -121,9 +133,12 @@ func without(keys, others []string) (left []string) {
 	return left
 }
 
-func checkOutputs(t *testing.T, kind steps.Kind, result steps.Result) {
-	declared := map[string]bool{}
-	for _, o := range kind.Outputs {
+func checkOutputs(t *testing.T, kind steps.Kind, with map[string]any, result steps.Result) {
+	declared, outputs := map[string]bool{}, kind.Outputs
+	if kind.Declares != nil {
+		outputs = slices.Concat(outputs, kind.Declares(with))
+	}
+	for _, o := range outputs {
 		declared[o.Name] = true
 		value, ok := result.Outputs[o.Name]
 		if !ok {
@@ -145,6 +160,8 @@ func typeOf(v any) steps.Type {
 		return steps.String
 	case int64:
 		return steps.Integer
+	case float64:
+		return steps.Number
 	case bool:
 		return steps.Boolean
 	case time.Duration:
@@ -155,7 +172,7 @@ func typeOf(v any) steps.Type {
 	return ""
 }
 
-// runTwice runs with one Scope twice, as after a lost answer.
+// runTwice runs with one Scope twice, as after a lost answer: the second knows what the first has noted.
 func (c conformance) runTwice(t *testing.T) {
 	if c.fixture.Repeats {
 		return // said in the kind's README
@@ -165,6 +182,7 @@ func (c conformance) runTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	once := contents(t, w)
+	w.Env.Noted = w.Notes()
 	if _, err := c.action(t, w).Run(t.Context(), w.Env); err != nil {
 		t.Fatalf("the second time: %v", err)
 	}
@@ -219,7 +237,7 @@ func (c conformance) secrets(t *testing.T) {
 		a := c.action(t, w)
 		changes, planErr := a.Plan(t.Context(), w.Env)
 		result, runErr := a.Run(t.Context(), w.Env)
-		said := fmt.Sprintf("%v\n%v\n%v\n%v\n%s", changes, planErr, result, runErr, w.Said())
+		said := fmt.Sprintf("%v\n%v\n%v\n%v\n%v\n%s", changes, planErr, result, runErr, w.Notes(), w.Said())
 		for _, canary := range w.Canaries {
 			if strings.Contains(said, canary) {
 				t.Errorf("with fault %q the secret %q is in:\n%s", fault, canary, said)

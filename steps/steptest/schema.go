@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"plan/internal/secrets"
 	"plan/schema"
 	"plan/steps"
 )
@@ -136,6 +137,7 @@ func (c checker) property(path string, s object, t reflect.Type) {
 // special are the Go types that have a shared definition of their own.
 var special = map[string]reflect.Type{
 	"secret":   reflect.TypeFor[steps.Secret](),
+	"source":   reflect.TypeFor[secrets.Source](),
 	"value":    reflect.TypeFor[steps.Value](),
 	"duration": reflect.TypeFor[steps.Dur](),
 }
