@@ -183,6 +183,8 @@ var frames = map[string]struct {
 	"spec.steps":     {envelope + "  steps:\n", "", 4},
 	"spec.steps[]":   {envelope + "  steps:\n    - id: any\n      uses: list-pvs\n", "", 6},
 	"with of notify": {envelope + "  steps:\n    - id: any\n      uses: notify\n      with:\n", "", 8},
+
+	"with of run-job": {envelope + "  steps:\n    - id: any\n      uses: run-job\n      with:\n        image: docker.io/library/alpine:3.22\n", "", 8},
 }
 
 // whole makes plans of a block: it is one, or has its frame in the comment before it.

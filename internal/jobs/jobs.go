@@ -1,0 +1,384 @@
+// Package jobs starts the workloads of package workload on a cluster, follows them to their end and takes them away.
+//
+// A workload is created stopped, then what it needs, and one patch starts it: a crash in between leaves a thing that does nothing and is found
+// by its name. Before that patch its UID is noted for good; so whoever comes later can tell one that was never started from one that is gone.
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"plan/internal/errclass"
+	"plan/internal/kube"
+	"plan/internal/pause"
+	"plan/internal/workload"
+)
+
+// ErrForeign means that an object of the name is there that is not of this attempt. It is never changed.
+var ErrForeign = errors.New("it was not made by this attempt")
+
+// ErrChanged means that the workload was created of something else than there is now, and was never started.
+var ErrChanged = errors.New("what it was made of has changed since")
+
+// Runner does the work for one attempt.
+type Runner struct {
+	Kube       *kube.Client
+	Namespace  string
+	Name       string
+	Deployment bool
+	Selector   string // of a Deployment's pods
+	TTL        time.Duration
+
+	// Note keeps a value for good before it returns, and Noted is what was kept by earlier processes and attempts of the step. Key is where
+	// this attempt's workload is noted.
+	Note  func(key, value string) error
+	Noted map[string]string
+	Key   string
+
+	Log func(format string, args ...any)
+}
+
+// Handle is a workload that is there.
+type Handle struct {
+	Name, UID string
+	Started   bool
+	Hash      string // of what it was created from
+	Commit    string // the git commit it works with
+}
+
+// noted is what is kept of a workload.
+type noted struct {
+	Namespace, Name, UID string
+	TTL                  int64 `json:",omitempty"` // seconds; -1: it is a Deployment, and stays
+}
+
+// Resource is what the workload is an object of.
+func (r *Runner) Resource() kube.Resource {
+	if r.Deployment {
+		return kube.Resource{Group: "apps", Version: "v1", Resource: "deployments", Namespace: r.Namespace}
+	}
+	return kube.Resource{Group: "batch", Version: "v1", Resource: "jobs", Namespace: r.Namespace}
+}
+
+// what names the workload in messages.
+func (r *Runner) what() string {
+	if r.Deployment {
+		return "deployment " + r.Namespace + "/" + r.Name
+	}
+	return "job " + r.Namespace + "/" + r.Name
+}
+
+// object is what matters here of a Job or Deployment.
+type object struct {
+	Metadata struct {
+		Name, UID         string
+		DeletionTimestamp string
+		Generation        int64
+		Labels            map[string]string
+		Annotations       map[string]string
+	}
+	Spec struct {
+		Suspend  *bool
+		Replicas *int32
+	}
+	Status json.RawMessage
+}
+
+// handle tells what is there of a stored object. A Job in a queue of Kueue counts as started once it has its label.
+func (r *Runner) handle(o *object) Handle {
+	started := o.Spec.Suspend != nil && !*o.Spec.Suspend || o.Metadata.Labels[workload.LabelQueue] != ""
+	if r.Deployment {
+		started = o.Spec.Replicas != nil && *o.Spec.Replicas > 0
+	}
+	annotations := o.Metadata.Annotations
+	return Handle{
+		Name: o.Metadata.Name, UID: o.Metadata.UID, Started: started,
+		Hash: annotations[workload.AnnotationHash], Commit: annotations[workload.AnnotationCommit],
+	}
+}
+
+// get reads the workload from the server itself, which never answers from an old state; nil if there is none. It asks until it is answered.
+func (r *Runner) get(ctx context.Context) (*object, error) {
+	data, err := r.read(ctx, r.Resource(), r.Name)
+	if data == nil || err != nil {
+		return nil, err
+	}
+	o := &object{}
+	if err := json.Unmarshal(data, o); err != nil {
+		return nil, fmt.Errorf("read %s: %w", r.what(), err)
+	}
+	return o, nil
+}
+
+// read gets an object, nil if there is none; what passes by itself is waited for.
+func (r *Runner) read(ctx context.Context, res kube.Resource, name string) (json.RawMessage, error) {
+	for delay := firstDelay; ; delay = min(2*delay, lastDelay) {
+		data, err := r.Kube.Get(ctx, res, name)
+		switch {
+		case err == nil:
+			return data, nil
+		case apierrors.IsNotFound(err):
+			return nil, nil
+		case !kube.Passing(err) || pause.For(ctx, delay) != nil:
+			return nil, err
+		}
+	}
+}
+
+// The waits between tries of a request that passes by itself.
+const (
+	firstDelay = 200 * time.Millisecond
+	lastDelay  = 5 * time.Second
+)
+
+// Adopt looks for the workload that an earlier process has noted: the handle of one that was started, or nil where there is all to do. One
+// that was noted and is gone cannot be told from one that did its work: errclass.ErrLost.
+func (r *Runner) Adopt(ctx context.Context) (*Handle, error) {
+	text, known := r.Noted[r.Key]
+	if !known {
+		return nil, nil
+	}
+	var n noted
+	if err := json.Unmarshal([]byte(text), &n); err != nil {
+		return nil, fmt.Errorf("read what was noted of %s: %w", r.what(), err)
+	}
+	o, err := r.get(ctx)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("look for %s: %w", r.what(), err)
+	case o == nil:
+		return nil, fmt.Errorf("%s (UID %s) was created and is gone, and nobody knows how it ended: %w", r.what(), n.UID, errclass.ErrLost)
+	case o.Metadata.UID != n.UID:
+		return nil, fmt.Errorf("%s has the UID %s, and this attempt's had %s: %w", r.what(), o.Metadata.UID, n.UID, errclass.ErrLost)
+	}
+	h := r.handle(o)
+	if !h.Started {
+		return nil, nil
+	}
+	return &h, nil
+}
+
+// Start creates what is missing of the objects, in an order that starts nothing before all is there, and starts the workload. It may be called
+// again after any end of it: what is there and ours is adopted. On an error nothing was started, unless it is errclass.ErrLost.
+func (r *Runner) Start(ctx context.Context, o *workload.Objects) (Handle, error) {
+	h, err := r.create(ctx, o)
+	if err != nil {
+		return h, err
+	}
+	if !h.Started {
+		if err := r.note(h); err != nil {
+			return h, err
+		}
+		o.Own(h.UID)
+		if err := r.parts(ctx, o); err != nil {
+			return h, err
+		}
+		return h, r.release(ctx, h, o)
+	}
+	return h, nil
+}
+
+func (r *Runner) note(h Handle) error {
+	n := noted{r.Namespace, r.Name, h.UID, int64(r.TTL.Seconds())}
+	if r.Deployment {
+		n.TTL = -1
+	}
+	data, err := json.Marshal(n)
+	if err == nil {
+		err = r.Note(r.Key, string(data))
+	}
+	if err != nil {
+		return fmt.Errorf("note %s: %w", r.what(), err)
+	}
+	return nil
+}
+
+// create makes the workload, stopped, or takes the one that this attempt has made before.
+func (r *Runner) create(ctx context.Context, o *workload.Objects) (Handle, error) {
+	var body any = o.Job
+	if r.Deployment {
+		body = o.Deployment
+	}
+	data, existed, err := r.ensure(ctx, r.Resource(), r.Name, body)
+	if err != nil {
+		return Handle{}, fmt.Errorf("create %s: %w", r.what(), err)
+	}
+	var stored object
+	if err := json.Unmarshal(data, &stored); err != nil {
+		return Handle{}, fmt.Errorf("create %s: read the answer: %w", r.what(), err)
+	}
+	h := r.handle(&stored)
+	switch {
+	case !existed:
+		h.Hash = o.Hash
+	case !stored.mine(labelsOf(o)):
+		return h, fmt.Errorf("create %s: it is there already: %w: choose another name, or delete it if it is not needed", r.what(), ErrForeign)
+	case stored.Metadata.DeletionTimestamp != "":
+		return h, fmt.Errorf("create %s: somebody is deleting it: %w", r.what(), errclass.ErrLost)
+	case h.Hash != o.Hash && !h.Started:
+		if err := r.Remove(ctx, h); err != nil {
+			return h, err
+		}
+		return h, fmt.Errorf("create %s: an earlier process has created it, and did not start it, and %w: it was removed; start a new attempt", r.what(), ErrChanged)
+	}
+	return h, nil
+}
+
+// labelsOf are the labels of the workload in o.
+func labelsOf(o *workload.Objects) map[string]string {
+	if o.Deployment != nil {
+		return o.Deployment.Labels
+	}
+	return o.Job.Labels
+}
+
+// mine tells whether a stored workload is of the attempt whose labels these are.
+func (o *object) mine(labels map[string]string) bool {
+	for _, name := range []string{workload.ManagedBy, workload.LabelRun, workload.LabelStep, workload.LabelInstance, workload.LabelAttempt} {
+		if o.Metadata.Labels[name] != labels[name] {
+			return false
+		}
+	}
+	return o.ours()
+}
+
+// ours tells whether plan has made it, for whatever run.
+func (o *object) ours() bool {
+	return o.Metadata.Labels[workload.ManagedBy] == workload.Manager && o.Metadata.Labels[workload.LabelRun] != "" && o.Metadata.Annotations[workload.AnnotationHash] != ""
+}
+
+// ensure creates an object, or reads the one of that name. After an answer that does not tell, it looks before it tries again.
+func (r *Runner) ensure(ctx context.Context, res kube.Resource, name string, object any) (data json.RawMessage, existed bool, err error) {
+	body, err := json.Marshal(object)
+	if err != nil {
+		return nil, false, err
+	}
+	for delay := firstDelay; ; delay = min(2*delay, lastDelay) {
+		data, err := r.Kube.Create(ctx, res, name, body, kube.WriteOptions{})
+		switch {
+		case err == nil:
+			return data, false, nil
+		case !apierrors.IsAlreadyExists(err) && !kube.Passing(err):
+			return nil, false, err
+		}
+		data, getErr := r.read(ctx, res, name)
+		if data != nil {
+			return data, true, nil
+		}
+		if getErr != nil || pause.For(ctx, delay) != nil {
+			return nil, false, err
+		}
+	}
+}
+
+// parts makes the ConfigMaps and Secrets.
+func (r *Runner) parts(ctx context.Context, o *workload.Objects) error {
+	for _, m := range o.ConfigMaps {
+		if err := r.part(ctx, "configmaps", m.Name, m, string(m.OwnerReferences[0].UID)); err != nil {
+			return err
+		}
+	}
+	for _, s := range o.Secrets {
+		if err := r.part(ctx, "secrets", s.Name, s, string(s.OwnerReferences[0].UID)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// part makes one. One that is there must be of this very workload: then it is ours, whole, and since it is immutable as it was made. One of a
+// workload of the same name that was replaced is waited out: the cluster's garbage collector is about to remove it.
+func (r *Runner) part(ctx context.Context, resource, name string, object any, owner string) error {
+	res := kube.Resource{Version: "v1", Resource: resource, Namespace: r.Namespace}
+	for {
+		data, existed, err := r.ensure(ctx, res, name, object)
+		if err != nil {
+			return fmt.Errorf("create %s %s/%s: %w", resource, r.Namespace, name, err)
+		}
+		var stored struct {
+			Metadata struct {
+				OwnerReferences []struct{ Name, UID string }
+				Labels          map[string]string
+			}
+			Immutable bool
+		}
+		if err := json.Unmarshal(data, &stored); err != nil {
+			return fmt.Errorf("create %s %s/%s: read the answer: %w", resource, r.Namespace, name, err)
+		}
+		owners := stored.Metadata.OwnerReferences
+		switch {
+		case !existed || len(owners) == 1 && owners[0].UID == owner && stored.Immutable:
+			return nil
+		case len(owners) != 1 || owners[0].Name != r.Name || owners[0].UID == owner || stored.Metadata.Labels[workload.ManagedBy] != workload.Manager:
+			return fmt.Errorf("create %s %s/%s: it is there already: %w", resource, r.Namespace, name, ErrForeign)
+		}
+		if err := pause.For(ctx, firstDelay); err != nil {
+			return fmt.Errorf("create %s %s/%s: wait for the one of an earlier workload to go: %w", resource, r.Namespace, name, err)
+		}
+	}
+}
+
+// release starts the workload: the one write that does. When its answer is lost, the object tells.
+func (r *Runner) release(ctx context.Context, h Handle, o *workload.Objects) error {
+	patch := map[string]any{"metadata": map[string]any{"uid": h.UID}, "spec": map[string]any{"suspend": false}}
+	switch {
+	case r.Deployment:
+		patch["spec"] = map[string]any{"replicas": o.Replicas}
+	case o.Queue != "":
+		patch = map[string]any{"metadata": map[string]any{"uid": h.UID, "labels": map[string]string{workload.LabelQueue: o.Queue}}}
+	}
+	body, err := json.Marshal(patch)
+	if err != nil {
+		return fmt.Errorf("start %s: %w", r.what(), err)
+	}
+	for delay := firstDelay; ; delay = min(2*delay, lastDelay) {
+		_, err := r.Kube.Patch(ctx, r.Resource(), r.Name, body, kube.WriteOptions{})
+		if err == nil {
+			return nil
+		}
+		if !kube.Passing(err) {
+			return fmt.Errorf("start %s: %w", r.what(), err)
+		}
+		stored, getErr := r.get(ctx)
+		switch {
+		case getErr != nil:
+			return fmt.Errorf("start %s: %w: %w", r.what(), errclass.ErrLost, err)
+		case stored == nil || stored.Metadata.UID != h.UID:
+			return fmt.Errorf("start %s: it is gone: %w", r.what(), errclass.ErrLost)
+		case r.handle(stored).Started:
+			return nil
+		}
+		if pause.For(ctx, delay) != nil {
+			return fmt.Errorf("start %s: %w: %w", r.what(), errclass.ErrLost, err)
+		}
+	}
+}
+
+// Settle lets the cluster remove a finished Job after the TTL. Call it when the outcome is recorded: before, a long outage would let the Job
+// vanish unseen. A Deployment stays.
+func (r *Runner) Settle(ctx context.Context, uid string, ttl time.Duration) error {
+	if r.Deployment {
+		return nil
+	}
+	patch := fmt.Appendf(nil, `{"metadata":{"uid":%q},"spec":{"ttlSecondsAfterFinished":%d}}`, uid, int64(ttl.Seconds()))
+	_, err := r.Kube.Patch(ctx, r.Resource(), r.Name, patch, kube.WriteOptions{})
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) { // a conflict: another of that name
+		return fmt.Errorf("set the TTL of %s: %w", r.what(), err)
+	}
+	return nil
+}
+
+// SettleNoted is Settle for a workload that an earlier process has noted.
+func SettleNoted(ctx context.Context, client *kube.Client, note string) error {
+	var n noted
+	if err := json.Unmarshal([]byte(note), &n); err != nil {
+		return fmt.Errorf("read what was noted of a workload: %w", err)
+	}
+	r := &Runner{Kube: client, Namespace: n.Namespace, Name: n.Name, Deployment: n.TTL < 0}
+	return r.Settle(ctx, n.UID, time.Duration(n.TTL)*time.Second)
+}
