@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -21,6 +22,7 @@ type ApplyCmd struct {
 	Only []string `help:"Run only this step; may be given again. Outputs of steps left out come from the plan's last run." placeholder:"STEP" sep:"none"`
 	Skip []string `help:"Leave this step out; may be given again." placeholder:"STEP" sep:"none"`
 	From string   `help:"Run this step and all that need it, and leave the others out." placeholder:"STEP"`
+	DryRunFlag
 	RunFlags
 }
 
@@ -42,12 +44,18 @@ func (c *ApplyCmd) Run(a *app) error {
 	if len(c.Only)+len(c.Skip) > 0 || c.From != "" {
 		r.leave = func(p *engine.Plan) (map[string]string, error) { return leaveOut(p, c.Only, c.Skip, c.From) }
 	}
-	return a.apply(r, c.RunFlags)
+	return a.start(r, c.RunFlags, c.DryRunFlag)
 }
 
 // apply loads a plan, opens what it needs and runs it. Whatever is wrong before the first step leaves everything as it was: even the
 // run's journal is made last.
 func (a *app) apply(r *request, f RunFlags) error {
+	if f.Output == "yaml" {
+		return usage(errors.New("-o yaml is for manifests: it goes with --dry-run=client"))
+	}
+	if f.Follow && f.Output == "json" {
+		return usage(errors.New("--follow shows lines as they come, and -o json is one document at the end; -o ndjson has both"))
+	}
 	plan, err := a.load(r)
 	if err != nil {
 		return err
@@ -98,9 +106,9 @@ func (a *app) printers(f RunFlags, single bool) (*printers, error) {
 	case "json":
 		p.Multi = append(p.Multi, &report.JSON{Out: a.maskedJSON()})
 	case "ndjson":
-		p.Multi = append(p.Multi, &report.NDJSON{Out: a.maskedJSON(), Now: time.Now})
+		p.Multi = append(p.Multi, &report.NDJSON{Out: a.maskedJSON(), Now: time.Now, Follow: f.Follow})
 	default:
-		p.Multi = append(p.Multi, &report.Text{Out: a.out, Talk: a.err, Color: a.color, Live: a.live, Width: a.width, Single: single})
+		p.Multi = append(p.Multi, &report.Text{Out: a.out, Talk: a.err, Color: a.color, Live: a.live, Width: a.width, Single: single, Follow: f.Follow})
 	}
 	if f.Output == "github" {
 		p.Multi = append(p.Multi, &report.GitHub{Out: a.out})
@@ -112,7 +120,7 @@ func (a *app) printers(f RunFlags, single bool) (*printers, error) {
 	if err != nil {
 		return nil, usage(fmt.Errorf("open the file of --events: %w", err))
 	}
-	p.Multi = append(p.Multi, &report.NDJSON{Out: report.Masked(file, a.masker.Mask), Now: time.Now})
+	p.Multi = append(p.Multi, &report.NDJSON{Out: report.Masked(file, a.masker.Mask), Now: time.Now, Follow: f.Follow})
 	p.close = func() {
 		if err := file.Close(); err != nil {
 			fmt.Fprintln(a.err, "plan: "+printable.String(fmt.Sprintf("write the file of --events: %v", err)))

@@ -116,9 +116,14 @@ var resources = map[string]struct {
 	"pvc":  {kube.Resource{Version: "v1", Resource: "persistentvolumeclaims"}, "PersistentVolumeClaim"},
 	"node": {kube.Resource{Version: "v1", Resource: "nodes"}, "Node"},
 	"ns":   {kube.Resource{Version: "v1", Resource: "namespaces"}, "Namespace"},
+	"pod":  {kube.Resource{Version: "v1", Resource: "pods"}, "Pod"},
+
+	"secret":     {kube.Resource{Version: "v1", Resource: "secrets"}, "Secret"},
+	"job":        {kube.Resource{Group: "batch", Version: "v1", Resource: "jobs"}, "Job"},
+	"deployment": {kube.Resource{Group: "apps", Version: "v1", Resource: "deployments"}, "Deployment"},
 }
 
-// kubeCommand: kube add pv|pvc|node|ns FILE (an object a line) · kube show|remove pv|pvc|node [NAMESPACE/]NAME · kube bind · kube fail STATUS PATH · kube calls PATH N · kube other N
+// kubeCommand: kube add pv|pvc|node|ns|pod|secret|job|deployment FILE (an object a line) · kube show|remove pv|… [NAMESPACE/]NAME · kube bind · kube fail STATUS PATH · kube calls PATH N · kube other N
 func (w *world) kubeCommand(ts *testscript.TestScript, _ bool, args []string) {
 	switch args[0] {
 	case "add":

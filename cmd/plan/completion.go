@@ -75,8 +75,12 @@ func completionTree(node *kong.Node) complete.Command {
 				values = complete.PredictNothing
 			case flag.Enum != "":
 				values = complete.PredictSet(flag.EnumSlice()...)
-			case flag.PlaceHolder == "FILE":
+			case strings.Contains(flag.PlaceHolder, "|"):
+				values = complete.PredictSet(strings.Split(flag.PlaceHolder, "|")...)
+			case strings.HasSuffix(flag.PlaceHolder, "FILE") || strings.HasSuffix(flag.PlaceHolder, "PATH"):
 				values = complete.PredictFiles("*")
+			case flag.PlaceHolder == "DIR":
+				values = complete.PredictDirs("*")
 			}
 			command.Flags["--"+flag.Name] = values
 			if flag.Short != 0 {
@@ -100,6 +104,10 @@ func arguments(node *kong.Node) complete.Predictor {
 		return complete.PredictFunc(func(complete.Args) []string { return explainable() })
 	case node.Name == "init":
 		return complete.PredictSet(templateNames()...)
+	case node.Name == "job":
+		return complete.PredictFiles("*")
+	case node.Parent.Name == "jobs" || node.Parent.Name == "secret":
+		return complete.PredictNothing // only the cluster knows the names
 	}
 	return complete.PredictOr(complete.PredictFiles("*.yaml"), complete.PredictFiles("*.yml"))
 }

@@ -9,6 +9,7 @@ import (
 	"plan/engine"
 	"plan/internal/errclass"
 	"plan/internal/objectstore"
+	"plan/internal/runstore"
 	"plan/steps"
 )
 
@@ -31,6 +32,7 @@ type invalid struct{ error }
 func (s *session) env(run string, started time.Time, call *engine.Call) *steps.Env {
 	scope := s.scope()
 	scope.Run, scope.Started, scope.Step, scope.Instance, scope.Attempt = run, started, call.Step.ID, call.Instance, call.Attempt
+	scope.Timeout = call.Timeout
 	return &steps.Env{
 		Scope:   scope,
 		Cluster: steps.Cluster{Name: s.cluster.Name, UID: s.uid},
@@ -50,20 +52,48 @@ func (s *session) env(run string, started time.Time, call *engine.Call) *steps.E
 		Hide:      func(value string) { s.app.masker.Add(value) },
 		Dir:       s.baseDir,
 		Run:       steps.RunState{Outcome: string(call.Run.Outcome), ExitCode: call.Run.ExitCode},
+		Mask:      s.app.masker.Mask,
+		HandedOn:  engine.HandedOn,
 		Now:       time.Now,
 		Log:       func(format string, args ...any) { call.Log("%s", s.app.masker.Mask(fmt.Sprintf(format, args...))) },
 		Progress: func(what string, done, total int64, unit string) {
 			call.Progress(engine.Progress{What: what, Done: done, Total: total, Unit: unit})
 		},
+		Note:    func(key, value string) error { return s.note(call, key, value) },
+		Noted:   call.Noted,
+		PodLog:  func(l steps.PodLine) { l.Text = s.app.masker.Mask(l.Text); call.PodLog(engine.PodLine(l)) },
+		KeepLog: func(name string, data []byte) error { return s.keepLog(call, name, data) },
 	}
+}
+
+// note refuses what the journal could not give back as it was.
+func (s *session) note(call *engine.Call, key, value string) error {
+	if _, ok := s.resolver.Seal(value); !ok {
+		return fmt.Errorf("note %s: a value from outside would show in it", s.app.masker.Mask(key))
+	}
+	return call.Note(key, value)
+}
+
+// keepLog keeps a pod's log, masked before it is cut: half a value is not recognized.
+func (s *session) keepLog(call *engine.Call, name string, data []byte) error {
+	return s.logs.Keep(runstore.Log{
+		Of: engine.InstanceID(call.Step.ID, call.Instance), Attempt: call.Attempt, Name: name, Time: time.Now(), Data: []byte(s.app.masker.Mask(string(data))),
+	})
 }
 
 func (s *session) masked(r steps.Result, err error) (engine.Result, error) {
 	out := engine.Result{Verdict: engine.Verdict(r.Verdict), Reason: s.app.masker.Mask(r.Reason), Outputs: r.Outputs}
-	if err != nil {
-		err = maskedError{s.app.masker.Mask(err.Error()), err}
+	if r.Settle != nil {
+		out.Settle = func(ctx context.Context) error { return s.maskedError(r.Settle(ctx)) }
 	}
-	return out, err
+	return out, s.maskedError(err)
+}
+
+func (s *session) maskedError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return maskedError{s.app.masker.Mask(err.Error()), err}
 }
 
 // maskedError keeps its cause for classification and hides what came from outside.

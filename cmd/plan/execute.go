@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"plan/engine"
@@ -54,7 +55,10 @@ func (e *execution) execute() error {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	e.watch(watching)
+	e.logs = e.runs.KeepLogs(ctx, e.run)
+	e.settleEarlier(ctx)
 	result := engine.Run(ctx, e.Plan, e.options(journal, printer))
+	e.closeLogs(ctx)
 	e.forget(ctx)
 	if errors.Is(result.Err, runstore.ErrForeignWriter) { // another process has the run, and what it does is not known here
 		result.ExitCode = engine.ExitLost
@@ -70,6 +74,9 @@ func (e *execution) options(journal engine.Journal, printer *printers) engine.Op
 		RunID: e.run, Started: e.started, Do: e.do(e.run, e.started), Classify: classify, Journal: journal, Strict: e.flags.Strict,
 		History: e.history, LeaveOut: e.leaves,
 		Interrupt: e.signals.out, Events: func(event engine.Event) { printer.Event(event); e.app.flush() },
+	}
+	if e.request.wrap != nil {
+		o.Do = e.request.wrap(o.Do)
 	}
 	if e.goesOn && e.request.resume == nil { // the pods of one Job share the plan's budget
 		o.Since = e.started
@@ -127,6 +134,37 @@ func (e *execution) keepEvents(p *printers) error {
 	return nil
 }
 
+// logsTimeout bounds the wait for logs of pods that are still on their way to where the run is recorded.
+const logsTimeout = 5 * time.Second
+
+// closeLogs waits until the logs of pods are kept. That some are not is told and no failure.
+func (e *execution) closeLogs(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, logsTimeout)
+	defer cancel()
+	if err := e.logs.Close(ctx); err != nil {
+		fmt.Fprintln(e.app.err, "plan: "+printable.String(err.Error()))
+	}
+}
+
+// settleEarlier tidies up after attempts of earlier processes, which may not have lived to do it. That it cannot is told and no failure.
+func (e *execution) settleEarlier(ctx context.Context) {
+	if !e.goesOn || e.history == nil || e.kube == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, logsTimeout)
+	defer cancel()
+	for step, noted := range e.history.Settled() {
+		all := slices.Concat(e.Steps, e.Finally)
+		at := slices.IndexFunc(all, func(s *engine.Step) bool { return s.ID == step })
+		if at < 0 || e.kinds[all[at].Uses].Settle == nil {
+			continue
+		}
+		if err := e.kinds[all[at].Uses].Settle(ctx, e.kube, noted); err != nil {
+			fmt.Fprintf(e.app.err, "plan: step %s: %s\n", step, printable.String(err.Error()))
+		}
+	}
+}
+
 // quiet is a printer whose failure is no failure of the run.
 type quiet struct{ report.Printer }
 
@@ -166,7 +204,7 @@ func (e *execution) record(ctx context.Context) (engine.Journal, error) {
 		return sealed(journal), err
 	}
 	if e.history != nil {
-		e.history.MapOutputs(e.resolver.Unseal)
+		e.history.MapTexts(e.resolver.Unseal)
 	}
 	journal, err := e.runs.Create(ctx, e.run, first)
 	switch {
@@ -226,6 +264,6 @@ func (e *execution) begin(ctx context.Context, journal engine.Journal, entries [
 	if err := e.remember(entries); err != nil {
 		return err
 	}
-	e.history.MapOutputs(e.resolver.Unseal)
+	e.history.MapTexts(e.resolver.Unseal)
 	return nil
 }

@@ -18,6 +18,7 @@ type ClusterFlags struct {
 	Kubeconfig string `help:"The kubeconfig file." env:"PLAN_KUBECONFIG" placeholder:"FILE"`
 	Context    string `help:"The kubeconfig's context." env:"PLAN_CONTEXT" placeholder:"NAME"`
 	Namespace  string `short:"n" help:"The namespace of objects that name none." env:"PLAN_NAMESPACE" placeholder:"NAME"`
+	TLSFlag
 }
 
 func (f ClusterFlags) overrides() []engine.Override {
@@ -45,11 +46,12 @@ func absolute(path string) string {
 
 // RunFlags say how a run goes.
 type RunFlags struct {
-	Output      string `short:"o" help:"text, json, ndjson or github (text with annotations of a workflow)." enum:"text,json,ndjson,github" default:"text" env:"PLAN_OUTPUT" placeholder:"FORMAT"`
+	Output      string `short:"o" help:"text, json, ndjson or github (text with annotations of a workflow); of --dry-run=client also yaml." enum:"text,json,ndjson,github,yaml" default:"text" env:"PLAN_OUTPUT" placeholder:"FORMAT"`
 	Events      string `help:"Also write every event to FILE, a line of JSON each." env:"PLAN_EVENTS" placeholder:"FILE"`
 	MaxParallel *int   `help:"How many steps run at once, instead of spec.maxParallel." env:"PLAN_MAX_PARALLEL" placeholder:"N"`
 	Timeout     string `help:"Bounds all of steps, instead of spec.timeout." env:"PLAN_TIMEOUT" placeholder:"DURATION"`
-	Strict      bool   `help:"Ignored work exits 1." env:"PLAN_STRICT"`
+	Strict      bool   `help:"Ignored work exits 1. Of --dry-run=client: what only a run can know exits 2." env:"PLAN_STRICT"`
+	Follow      bool   `help:"Show the logs of pods as they come." env:"PLAN_FOLLOW"`
 	AllowExec   bool   `help:"Let the plan run commands for its values from outside (from: exec)." env:"PLAN_ALLOW_EXEC"`
 	StateFlags
 }

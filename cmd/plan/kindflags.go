@@ -19,6 +19,7 @@ type field struct {
 	kind string   // string, integer, boolean, array, mappings, object, secret, value
 	flag string   // keep-last, url-from
 	help string
+	enum []string // the words it takes
 }
 
 // kindFields flattens a kind's schema into flags: nested mappings are joined by dashes.
@@ -56,6 +57,7 @@ func flatten(s map[string]any, path []string) (fields []field) {
 			f.kind = "mappings"
 		case property["type"] != nil:
 			f.kind, _ = property["type"].(string)
+			f.enum = texts(property["enum"])
 		}
 		if commonFlags()[f.flag] {
 			f.flag = "target-" + f.flag
@@ -63,6 +65,17 @@ func flatten(s map[string]any, path []string) (fields []field) {
 		fields = append(fields, f)
 	}
 	return fields
+}
+
+// texts are the strings of a list.
+func texts(list any) (words []string) {
+	items, _ := list.([]any)
+	for _, item := range items {
+		if word, ok := item.(string); ok {
+			words = append(words, word)
+		}
+	}
+	return words
 }
 
 // itemType is the type of the elements of a list.
@@ -122,6 +135,10 @@ func (f field) tag() reflect.StructTag {
 		tag += ` mapsep:"none" placeholder:"KEY=VALUE"`
 	case "secret":
 		tag += ` placeholder:"SOURCE"`
+	case "string":
+		if len(f.enum) > 0 {
+			tag += fmt.Sprintf(` placeholder:%q`, strings.Join(f.enum, "|"))
+		}
 	}
 	return reflect.StructTag(tag)
 }

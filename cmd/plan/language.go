@@ -28,15 +28,27 @@ func newLanguage() (*language, error) {
 	var kinds []engine.Kind
 	for _, k := range all.Kinds() {
 		l.kinds[k.Name] = k
-		known := engine.Kind{Name: k.Name, Schema: k.Schema}
-		for _, o := range k.Outputs {
-			known.Outputs = append(known.Outputs, engine.Output{Name: o.Name, Type: string(o.Type)})
-		}
-		kinds = append(kinds, known)
+		kinds = append(kinds, engineKind(k))
 	}
 	var err error
 	l.Language, err = engine.NewLanguage(kinds, schema.Published, later())
 	return l, err
+}
+
+// engineKind is what the engine knows of a kind.
+func engineKind(k steps.Kind) engine.Kind {
+	known := engine.Kind{Name: k.Name, Schema: k.Schema, Outputs: engineOutputs(k.Outputs), Attempts: k.Attempts, Timeout: k.Timeout, ExitCodes: k.ExitCodes}
+	if k.Declares != nil {
+		known.Declares = func(with map[string]any) []engine.Output { return engineOutputs(k.Declares(with)) }
+	}
+	return known
+}
+
+func engineOutputs(outputs []steps.Output) (list []engine.Output) {
+	for _, o := range outputs {
+		list = append(list, engine.Output{Name: o.Name, Type: string(o.Type)})
+	}
+	return list
 }
 
 // loaded is a plan and, for each step, its action as far as it is known before the run: of a step whose fields read its matrix one per
@@ -63,6 +75,8 @@ type request struct {
 	leave  func(*engine.Plan) (map[string]string, error) // which steps are left out, and why; nil: none
 	resume *resumption                                   // nil for a new run
 
+	wrap func(engine.Do) engine.Do // nil: the work is done as it is
+
 	// confirm, if not nil, is asked when everything is open and before anything is done.
 	confirm func(context.Context, *session) error
 }
@@ -81,13 +95,26 @@ func (a *app) load(r *request) (*loaded, error) {
 		}
 		action, faults := l.decode(step.Uses, with)
 		l.actions[step.ID] = append(l.actions[step.ID], action)
-		return faults
+		return append(faults, l.once(step, with)...)
 	}
 	l.Plan, err = lang.Load(r.src, options)
 	if err != nil {
 		return nil, err
 	}
 	return l, nil
+}
+
+// once gives a step one attempt where another could only meet the first.
+func (l *loaded) once(step *engine.Step, with map[string]any) []engine.Fault {
+	once := l.kinds[step.Uses].Once
+	if once == nil || once(with) == "" {
+		return nil
+	}
+	step.Retry.Attempts = 1
+	if step.Matrix == nil {
+		return nil
+	}
+	return []engine.Fault{{Path: once(with), Message: "with a matrix all its instances would have this one name: leave it out"}}
 }
 
 // kept is the plan itself where it cannot be read again from its file.

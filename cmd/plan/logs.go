@@ -9,9 +9,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"plan/engine"
+	"plan/internal/pause"
 	"plan/internal/printable"
 	"plan/internal/runstore"
 )
@@ -35,27 +37,94 @@ func (c *LogsCmd) Run(a *app) error {
 	if err != nil {
 		return signals.instead(err)
 	}
-	local, ok := store.(*runstore.LocalStore)
-	if !ok {
-		return usage(fmt.Errorf("run %s is kept in the cluster, which has its results and not what its steps said: that is in the log of the pod that ran it (kubectl logs)", run.ID))
+	var over func() bool
+	if local, ok := store.(*runstore.LocalStore); ok {
+		if err := c.events(signals.ctx, a, local, run.ID); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(a.err, "plan: run %s is kept in the cluster, with the logs of pods that its steps ran; what the steps themselves said is in the log of the pod that ran it (kubectl logs)\n", printable.String(run.ID))
+		a.flush()
+		if c.Follow {
+			over = ended(signals.ctx, store, run.ID)
+		}
 	}
-	file, err := os.Open(local.EventsFile(run.ID))
+	return c.podLogs(signals.ctx, a, store, run.ID, over)
+}
+
+// ended tells whether a run that is kept in the cluster is at its end, as far as is known.
+func ended(ctx context.Context, store runstore.Store, run string) func() bool {
+	return func() bool {
+		entries, err := store.Read(ctx, run)
+		h, foldErr := engine.Fold(entries)
+		return errors.Is(err, runstore.ErrNotFound) || foldErr == nil && h.Ended != nil
+	}
+}
+
+// events shows what a run of this machine said.
+func (c *LogsCmd) events(ctx context.Context, a *app, store *runstore.LocalStore, run string) error {
+	file, err := os.Open(store.EventsFile(run))
 	if errors.Is(err, fs.ErrNotExist) {
-		return usage(fmt.Errorf("run %s has no log: it ended before its first step", run.ID))
+		return usage(fmt.Errorf("run %s has no log: it ended before its first step", run))
 	}
 	if err != nil {
-		return fmt.Errorf("read the log of run %s: %w", run.ID, err)
+		return fmt.Errorf("read the log of run %s: %w", run, err)
 	}
 	defer file.Close()
-	over := func() bool {
-		list, err := store.List(signals.ctx)
+	return c.print(ctx, a, file, func() bool {
+		list, err := store.List(ctx)
 		if err != nil {
 			return false
 		}
-		now, err := runstore.Find(list, run.ID)
+		now, err := runstore.Find(list, run)
 		return err != nil || !now.Running
+	})
+}
+
+// podLogs shows the logs of pods that are kept and those that come until the run is over. Without over those that are kept are all.
+func (c *LogsCmd) podLogs(ctx context.Context, a *app, store runstore.Store, run string, over func() bool) error {
+	shown := map[string]time.Time{}
+	for ending := over == nil || over(); ; {
+		last := ending
+		logs, err := store.Logs(ctx, run)
+		for _, l := range logs {
+			name := fmt.Sprintf("pod %s of %s, attempt %d", printable.String(l.Name), printable.String(l.Of), l.Attempt)
+			if !c.wants(l.Of) || shown[name].Equal(l.Time) {
+				continue
+			}
+			shown[name] = l.Time
+			if err := showLog(a, name, string(l.Data)); err != nil {
+				return err
+			}
+		}
+		if err != nil || last {
+			return err
+		}
+		a.flush()
+		ending = over() // what is on its way by then is there after the pause
+		if err := pause.For(ctx, cancelEvery); err != nil {
+			return context.Cause(ctx)
+		}
 	}
-	return c.print(signals.ctx, a, file, over)
+}
+
+// showLog prints a pod's log, each line behind a mark, so that none can look like something else.
+func showLog(a *app, name, text string) error {
+	if _, err := fmt.Fprintf(a.out, "log of %s:\n", name); err != nil {
+		return err
+	}
+	for line := range strings.Lines(text) {
+		if _, err := fmt.Fprintf(a.out, "  | %s\n", printable.Line(strings.TrimRight(line, "\n"))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wants tells whether a step or instance was asked for.
+func (c *LogsCmd) wants(of string) bool {
+	step, _, _ := strings.Cut(of, "[")
+	return c.Step == "" || c.Step == of || c.Step == step
 }
 
 // logLine is what of an event's line is shown.
@@ -109,7 +178,7 @@ func (c *LogsCmd) show(a *app, line []byte) error {
 		return nil // the torn end of a process that was killed
 	}
 	name := engine.InstanceID(l.Step+l.ID, string(l.Instance))
-	if c.Step != "" && c.Step != l.Step+l.ID && c.Step != name {
+	if !c.wants(name) {
 		return nil
 	}
 	text := ""

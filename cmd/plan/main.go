@@ -30,6 +30,9 @@ type CLI struct {
 	Resume ResumeCmd `cmd:"" help:"Go on with a run that was killed, suspended, cancelled or has failed."`
 	Delete DeleteCmd `cmd:"" help:"Delete what is recorded of runs."`
 
+	Jobs   JobsCmd   `cmd:"" help:"List the Jobs and Deployments that plan has created, show their logs, remove them."`
+	Secret SecretCmd `cmd:"" help:"Make, list and remove Secrets for jobs."`
+
 	Graph   GraphCmd   `cmd:"" help:"Show in which order the steps of a plan run."`
 	Env     EnvCmd     `cmd:"" help:"List the variables that override fields of a plan, with the values in force."`
 	Explain ExplainCmd `cmd:"" help:"Document kinds and fields."`
@@ -47,9 +50,11 @@ type app struct {
 	raw      io.Writer // what out writes to, for what is masked already
 	masker   *secrets.Masker
 	getenv   func(string) string
-	live     bool // stderr is a terminal that can go back in a line
-	color    bool // stdout is a terminal, and NO_COLOR is not set
-	width    int  // of the terminal
+	command  []string // what stands behind the -- of plan run job; nil: there is no --
+	insecure bool     // the API server's certificate is not checked
+	live     bool     // stderr is a terminal that can go back in a line
+	color    bool     // stdout is a terminal, and NO_COLOR is not set
+	width    int      // of the terminal
 }
 
 func main() {
@@ -75,7 +80,8 @@ func run(args []string, in io.Reader, out, errw io.Writer) (code int) {
 	if err == nil {
 		return engine.ExitOK
 	}
-	format := output(args)
+	own, _ := splitCommand(args)
+	format := output(own)
 	if errors.As(err, &done) && done.printed {
 		format = "text"
 	}
@@ -100,6 +106,7 @@ func (a *app) flush() {
 }
 
 func (a *app) dispatch(args []string) error {
+	args, a.command = splitCommand(args)
 	if err := refuseLater(args); err != nil {
 		return err
 	}
@@ -118,6 +125,7 @@ func (a *app) dispatch(args []string) error {
 	if err != nil {
 		return fmt.Errorf("make the command tree: %w", err)
 	}
+	adjustJob(parser.Model.Node)
 	if completing() {
 		return completeLine(parser, a.out)
 	}
@@ -145,6 +153,14 @@ func parseAndRun(parser *kong.Kong, args []string) (err error) {
 		args = []string{"--help"}
 	}
 	ctx, err := parser.Parse(args)
+	if err != nil && strings.HasPrefix(err.Error(), "unexpected argument") {
+		switch {
+		case isJob(args):
+			return usage(fmt.Errorf("%w: what runs in the job stands behind --, as in `plan run job ./report -- python report.py`", err))
+		case args[0] == "secret": // what was meant as a value is not repeated
+			return usage(errors.New("there is an argument too many; a value is never an argument: --from-file KEY=PATH, --from-dir DIR, --from-stdin KEY or --prompt KEY say where it is"))
+		}
+	}
 	if err != nil {
 		return usage(fmt.Errorf("%w; `plan %s--help` tells more", err, verb(parser.Model.Node, args)))
 	}

@@ -7,7 +7,7 @@ import (
 	"plan/internal/secrets"
 )
 
-// maskedJournal hides values in what steps said before it is kept. Outputs are sealed: a resumed run needs them as they were.
+// maskedJournal hides values in what steps said before it is kept. Outputs and notes are sealed: a resumed run needs them as they were.
 type maskedJournal struct {
 	engine.Journal
 	masker   *secrets.Masker
@@ -25,6 +25,13 @@ func (j maskedJournal) Append(ctx context.Context, records ...engine.Record) err
 
 func (j maskedJournal) mask(r engine.Record) engine.Record {
 	switch r := r.(type) {
+	case engine.StepNotedRecord:
+		r.Key = j.masker.Mask(r.Key)
+		sealed, ok := j.resolver.Seal(r.Value)
+		if r.Value = sealed; !ok { // it was added to the values since
+			r.Value = secrets.Mask
+		}
+		return r
 	case engine.AttemptFinishedRecord:
 		r.Reason = j.masker.Mask(r.Reason)
 		return r

@@ -27,9 +27,18 @@ type RunCmd struct {
 type kindFlags struct {
 	ClusterName string `help:"The cluster's name in backup keys." env:"PLAN_CLUSTER_NAME" placeholder:"NAME"`
 	ShowPlan    bool   `help:"Print the plan instead of running it."`
+	DryRunFlag
 	ClusterFlags
 	RunIDFlag
 	RunFlags
+}
+
+// check finds flags that do not go together.
+func (f kindFlags) check() error {
+	if f.ShowPlan && f.DryRun != "none" {
+		return errors.New("--show-plan prints the plan and --dry-run the manifests: give one of them")
+	}
+	return nil
 }
 
 // storeFlags are the flags of kinds that work on a store.
@@ -41,6 +50,10 @@ type storeFlags struct {
 func kindCommands() kong.Plugins {
 	var plugins kong.Plugins
 	for _, kind := range all.Kinds() {
+		if kind.Name == jobKind {
+			plugins = append(plugins, jobCommand(kind))
+			continue
+		}
 		members := []reflect.StructField{{Name: "KindFlags", Type: reflect.TypeFor[kindFlags](), Tag: `embed:""`}}
 		if usesStore(kind) {
 			members = append(members, reflect.StructField{Name: "StoreFlags", Type: reflect.TypeFor[storeFlags](), Tag: `embed:""`})
@@ -72,11 +85,18 @@ func summary(kind steps.Kind) string {
 func (*RunCmd) Run(ctx *kong.Context, a *app) error {
 	target := ctx.Selected().Target
 	name := ctx.Selected().Name
+	if name == "job" {
+		kind, _ := kindNamed(jobKind)
+		return a.runJob(kind, target)
+	}
 	kind, ok := kindNamed(name)
 	if !ok {
 		return fmt.Errorf("the command tree has a kind %s, and there is none", name)
 	}
 	flags := target.FieldByName("KindFlags").Interface().(kindFlags)
+	if err := flags.check(); err != nil {
+		return usage(err)
+	}
 	with := map[string]any{}
 	for i, f := range kindFields(kind) {
 		if err := f.put(with, target.FieldByName("Field"+strconv.Itoa(i))); err != nil {
@@ -99,7 +119,8 @@ func (*RunCmd) Run(ctx *kong.Context, a *app) error {
 	if err != nil {
 		return fmt.Errorf("write the plan: %w", err)
 	}
-	return a.apply(&request{src: engine.Source{File: "plan run " + name, Dir: ".", Data: data}, single: true, flags: common, run: flags.RunID}, flags.RunFlags)
+	r := &request{src: engine.Source{File: "plan run " + name, Dir: ".", Data: data}, single: true, flags: common, run: flags.RunID}
+	return a.start(r, flags.RunFlags, flags.DryRunFlag)
 }
 
 // showPlan prints the plan with the common flags in it.

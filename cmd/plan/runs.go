@@ -11,7 +11,6 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"plan/engine"
-	"plan/internal/kube"
 	"plan/internal/printable"
 	"plan/internal/report"
 	"plan/internal/runstore"
@@ -45,9 +44,9 @@ func (f ManageFlags) store(ctx context.Context, a *app) (runstore.Store, error) 
 		}
 		return runstore.Local(dir), nil
 	}
-	client, err := kube.Load(kube.Config{Kubeconfig: f.Kubeconfig, Context: f.Context, Namespace: f.Namespace, UserAgent: userAgent()})
+	client, err := f.client(a)
 	if err != nil {
-		return nil, usage(err)
+		return nil, err
 	}
 	return runstore.Cluster(client, client.Namespace()), nil
 }

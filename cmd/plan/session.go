@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"plan/internal/kube"
 	"plan/internal/objectstore"
 	"plan/internal/report"
+	"plan/internal/runstore"
 	"plan/internal/secrets"
 	"plan/internal/stores"
 	"plan/steps"
@@ -38,6 +38,8 @@ type session struct {
 
 	run     string    // the run's id
 	started time.Time // its start, whole seconds
+
+	logs runstore.LogKeeper // of the run's pods
 
 	// connected, if not nil, is called once the cluster is known and before any secret is read.
 	connected func(context.Context) error
@@ -187,11 +189,7 @@ func (s *session) needsCluster() bool {
 }
 
 func (s *session) connect(ctx context.Context) error {
-	kubeconfig := s.cluster.Kubeconfig
-	if kubeconfig != "" && !filepath.IsAbs(kubeconfig) {
-		kubeconfig = filepath.Join(s.baseDir, kubeconfig)
-	}
-	client, err := kube.Load(kube.Config{Kubeconfig: kubeconfig, Context: s.cluster.Context, Namespace: s.cluster.Namespace, UserAgent: userAgent()})
+	client, err := kube.Load(s.kubeConfig())
 	if err != nil {
 		return usage(err)
 	}
@@ -218,7 +216,7 @@ func (s *session) namespace() string {
 
 // scope is what all scopes of the run have in common.
 func (s *session) scope() steps.Scope {
-	return steps.Scope{Plan: s.Name, Cluster: s.cluster.Name, Namespace: s.namespace()}
+	return steps.Scope{Plan: s.Name, Cluster: s.cluster.Name, Namespace: s.namespace(), Dir: s.baseDir}
 }
 
 // header is what the run works with, for the first lines of its output.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"sync/atomic"
@@ -67,6 +68,22 @@ func watchSignals() *signals {
 func (s *signals) instead(err error) error {
 	if interrupted, ok := context.Cause(s.ctx).(exit); ok && err != nil {
 		return interrupted
+	}
+	return err
+}
+
+// during is the error to report for one that came in the middle of a change: it says how far that got, the signal gives the exit code.
+func (s *signals) during(err error) error {
+	if interrupted, ok := context.Cause(s.ctx).(exit); ok && err != nil {
+		return exit{code: interrupted.code, err: fmt.Errorf("interrupted: %w", err)}
+	}
+	return err
+}
+
+// quietly is during for what has nothing to undo or to tell: there is only the exit code.
+func (s *signals) quietly(err error) error {
+	if interrupted, ok := context.Cause(s.ctx).(exit); ok && err != nil {
+		return exit{code: interrupted.code}
 	}
 	return err
 }

@@ -71,7 +71,7 @@ func files(root string) (map[string][]byte, error) {
 func language(bundle []byte) (*engine.Language, error) {
 	var kinds []engine.Kind
 	for _, k := range all.Kinds() {
-		known := engine.Kind{Name: k.Name, Schema: k.Schema}
+		known := engine.Kind{Name: k.Name, Schema: k.Schema, ExitCodes: k.ExitCodes}
 		for _, o := range k.Outputs {
 			known.Outputs = append(known.Outputs, engine.Output{Name: o.Name, Type: string(o.Type)})
 		}
