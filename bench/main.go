@@ -31,11 +31,12 @@ type bench struct {
 	started time.Time
 	load    string // when it started
 	rows    []row
+	nodeUp  bool // a lab with a node was started
 }
 
 // sizes say how much work is done.
 type sizes struct {
-	steps, chain, volumes, pvs, morePVs, objects, many, snapshot, rounds int
+	steps, chain, volumes, pvs, morePVs, objects, many, snapshot, files, packed, rounds int
 }
 
 func main() {
@@ -49,16 +50,18 @@ func main() {
 	flag.IntVar(&b.sizes.objects, "objects", 10_000, "backups to prune")
 	flag.IntVar(&b.sizes.many, "many", 100_000, "backups to prune where memory is compared")
 	flag.IntVar(&b.sizes.snapshot, "snapshot", 200, "MiB of the etcd snapshot to verify")
+	flag.IntVar(&b.sizes.files, "files", 5_000, "files to pack")
+	flag.IntVar(&b.sizes.packed, "packed", 100, "MiB of the files to pack")
 	flag.IntVar(&b.sizes.rounds, "rounds", 5, "runs of each program; rows that need minutes take fewer")
 	flag.StringVar(&b.plan, "plan", "bin/plan", "the program to measure")
 	flag.StringVar(&b.lab, "lab", "bin/lab", "the lab's program")
 	flag.StringVar(&b.out, "out", "docs/performance.md", "the document to write")
-	flag.StringVar(&b.only, "rows", "1,2,3,4,5,6,7,11,12", "rows to measure; with less than all, no document is written unless -out names one")
+	flag.StringVar(&b.only, "rows", "1,2,3,4,5,6,7,8,9,10,11,12,14", "rows to measure; with less than all, no document is written unless -out names one")
 	flag.Parse()
 	given := map[string]bool{}
 	flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	if *quick {
-		b.sizes = sizes{steps: b.sizes.steps / 10, chain: b.sizes.chain, volumes: b.sizes.volumes / 10, pvs: b.sizes.pvs / 10, morePVs: b.sizes.morePVs / 10, objects: b.sizes.objects / 10, many: b.sizes.many / 10, snapshot: b.sizes.snapshot / 10, rounds: min(3, b.sizes.rounds)}
+		b.sizes = sizes{steps: b.sizes.steps / 10, chain: b.sizes.chain, volumes: b.sizes.volumes / 10, pvs: b.sizes.pvs / 10, morePVs: b.sizes.morePVs / 10, objects: b.sizes.objects / 10, many: b.sizes.many / 10, snapshot: b.sizes.snapshot / 10, files: b.sizes.files / 10, packed: b.sizes.packed / 10, rounds: min(3, b.sizes.rounds)}
 	}
 	if (*quick || given["rows"]) && !given["out"] {
 		b.out = ""
@@ -89,8 +92,8 @@ func (b *bench) run(ctx context.Context) (err error) {
 		return err
 	}
 	if b.wants("6", "7", "11", "12") {
-		defer b.stopLab()
-		if err := b.startLab(ctx); err != nil {
+		defer b.stopLab("lab")
+		if err := b.startLab(ctx, "lab", "--no-controllers"); err != nil { // so that what is seeded stays as it is
 			return err
 		}
 	}
@@ -131,24 +134,26 @@ func (b *bench) absolute() (err error) {
 
 func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
 
-// startLab starts real servers without controllers, so that what is seeded stays as it is.
-func (b *bench) startLab(ctx context.Context) error {
+// startLab starts real servers in a folder of the bench's. Their variables count before those of a lab that runs already.
+func (b *bench) startLab(ctx context.Context, dir, flag string) error {
 	b.talk("start a lab")
+	var env []string
 	// Off by default in this S3 server, on in others: with a TLS handshake for each request all would measure only handshakes.
 	b.env = append(b.env, "VGW_KEEP_ALIVE=true")
-	if out, err := b.command(ctx, []string{b.lab, "up", "--no-controllers", "--dir", b.path("lab")}).CombinedOutput(); err != nil {
+	if out, err := b.command(ctx, []string{b.lab, "up", flag, "--dir", b.path(dir)}).CombinedOutput(); err != nil {
 		return fmt.Errorf("start the lab: %w\n%s", err, out)
 	}
-	out, err := b.command(ctx, []string{b.lab, "env", "--dir", b.path("lab")}).Output()
+	out, err := b.command(ctx, []string{b.lab, "env", "--dir", b.path(dir)}).Output()
 	if err != nil {
 		return fmt.Errorf("ask the lab for its environment: %w", err)
 	}
 	for line := range strings.Lines(string(out)) {
 		name, value, ok := strings.Cut(strings.TrimSpace(strings.TrimPrefix(line, "export ")), "=")
 		if ok {
-			b.env = append(b.env, name+"="+strings.Trim(value, "'"))
+			env = append(env, name+"="+strings.Trim(value, "'"))
 		}
 	}
+	b.env = append(env, b.env...)
 	b.env = append(b.env, "XDG_STATE_HOME="+b.path("state"),
 		"AWS_ACCESS_KEY_ID="+b.get("LAB_S3_ACCESS_KEY"), "AWS_SECRET_ACCESS_KEY="+b.get("LAB_S3_SECRET_KEY"))
 	uid, err := b.command(ctx, []string{b.get("LAB_KUBECTL"), "get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}"}).Output()
@@ -184,10 +189,10 @@ func (b *bench) get(name string) string {
 }
 
 // stopLab works also when ctx was cancelled.
-func (b *bench) stopLab() {
+func (b *bench) stopLab(dir string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	if out, err := b.command(ctx, []string{b.lab, "down", "--delete", "--dir", b.path("lab")}).CombinedOutput(); err != nil {
+	if out, err := b.command(ctx, []string{b.lab, "down", "--delete", "--dir", b.path(dir)}).CombinedOutput(); err != nil {
 		b.talk("stop the lab: %v\n%s", err, out)
 	}
 }

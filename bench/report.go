@@ -45,6 +45,9 @@ func (r *row) print(s *strings.Builder) {
 	if r.note != "" {
 		s.WriteString(r.note + "\n\n")
 	}
+	if len(r.entries) == 0 {
+		return // a count, not a race: its figure stands among the targets
+	}
 	if r.rounds > 1 {
 		fmt.Fprintf(s, "%d runs each.\n\n", r.rounds)
 	} else {

@@ -34,10 +34,15 @@ type target struct {
 func (t target) met() bool { return t.value <= t.max }
 
 func (b *bench) measureAll(ctx context.Context) error {
+	defer func() {
+		if b.nodeUp {
+			b.stopLab("node")
+		}
+	}()
 	for _, r := range []struct {
 		name    string
 		measure func(context.Context) error
-	}{{"1", b.start}, {"2", b.validate}, {"3", b.validateMany}, {"4", b.chain}, {"5", b.journal}, {"11", b.verifyEtcd}, {"12", b.verifyLonghorn}, {"6", b.backup}, {"6", b.moreVolumes}, {"7", b.prune}, {"7", b.many}} {
+	}{{"1", b.start}, {"2", b.validate}, {"3", b.validateMany}, {"4", b.chain}, {"5", b.journal}, {"10", b.pack}, {"11", b.verifyEtcd}, {"12", b.verifyLonghorn}, {"6", b.backup}, {"6", b.moreVolumes}, {"7", b.prune}, {"7", b.many}, {"8", b.oneJob}, {"9", b.manyPods}, {"14", b.idle}} {
 		if !b.wants(r.name) {
 			continue
 		}
@@ -70,7 +75,13 @@ func (r *row) mebibytes(i int) float64 { return float64(r.entries[i].rss) / (1 <
 
 // shown is a command without what differs from run to run.
 func (b *bench) shown(argv []string) string {
-	s := strings.Join(argv, " ")
+	quoted := make([]string, len(argv))
+	for i, arg := range argv {
+		if quoted[i] = arg; strings.Contains(arg, " ") {
+			quoted[i] = "'" + arg + "'"
+		}
+	}
+	s := strings.Join(quoted, " ")
 	for _, w := range [][2]string{
 		{b.plan, "plan"}, {b.get("LAB_KUBECTL"), "kubectl"}, {b.dir + "/", ""}, {url.QueryEscape(b.get("LAB_S3_ENDPOINT")), "$LAB_S3_ENDPOINT"},
 	} {

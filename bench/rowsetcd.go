@@ -24,7 +24,7 @@ func (b *bench) verifyEtcd(ctx context.Context) error {
 		{name: "plan, from S3", argv: append(verify[:len(verify):len(verify)], storeURL(b.get("LAB_S3_BUCKET"), b.get("LAB_S3_ENDPOINT")))},
 	}
 	var absent []string
-	if ctl := etcdctl(); ctl != "" {
+	if ctl := debianTool("etcdctl", "etcd-client"); ctl != "" {
 		b.env = append(b.env, "PATH="+filepath.Dir(ctl)+":"+os.Getenv("PATH"))
 		contestants = append(contestants, contestant{name: "etcdctl snapshot status", argv: []string{"env", "ETCDCTL_API=3", "etcdctl", "snapshot", "status", b.path("snapshot")}})
 	} else {
@@ -50,20 +50,4 @@ func (b *bench) verifyEtcd(ctx context.Context) error {
 		{"memory", max(r.mebibytes(0), r.mebibytes(2)), 64, "%.0f MiB"},
 	}
 	return nil
-}
-
-// etcdctl is the one on the PATH, or the one that the lab's tests have unpacked; "" without one.
-func etcdctl() string {
-	if path, err := exec.LookPath("etcdctl"); err == nil {
-		return path
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return ""
-	}
-	found, err := filepath.Glob(filepath.Join(cache, "plan-lab", "debian-etcd-client", "usr", "bin", "etcdctl"))
-	if err != nil || len(found) == 0 {
-		return ""
-	}
-	return found[0]
 }

@@ -89,7 +89,17 @@ long 'rig kills' PLAN_RIG_KILLS ./test/rigs TestKilledAtRandomTimesRunsAreCarrie
 long 'rig errors' PLAN_RIG_ERRORS ./test/rigs TestADiskThatFailsNeverMakesASuccess
 long 'rig signals' PLAN_RIG_SIGNALS ./test/rigs TestSignalsEndARunAsPromised
 long 'rig canaries' PLAN_RIG_CANARIES ./test/rigs TestCanariesTurnUpNowhere
-LINES_SHOWN=20 step 'rig servers' env -C test/lab PLAN_TEST_LAB=1 PLAN_RIG_FAULTS="${PLAN_RIG_FAULTS:-2000}" PLAN_RIG_RESTARTS="${PLAN_RIG_RESTARTS:-100}" PLAN_RIG_RACES="${PLAN_RIG_RACES:-1000}" PLAN_RIG_HOLES=all PLAN_RIG_RIGHTS=all go test -count=1 -timeout 180m -v ./rigs
+# servers WHAT VARIABLE NUMBER TEST [FOLDER] runs a rig against the lab.
+servers() { step "$1" env -C test/lab PLAN_TEST_LAB=1 "$2=$3" go test -count=1 -timeout 180m -v -run "^$4\$" "./${5:-rigs}"; }
+
+servers 'rig holes' PLAN_RIG_HOLES all TestNoServerKeepsACommandForever
+servers 'rig control plane' PLAN_RIG_RESTARTS "${PLAN_RIG_RESTARTS:-100}" TestTheControlPlanesOwnFaults
+servers 'rig faults' PLAN_RIG_FAULTS "${PLAN_RIG_FAULTS:-2000}" TestFaultsAreNeverTakenForSuccess
+servers 'rig races' PLAN_RIG_RACES "${PLAN_RIG_RACES:-1000}" TestOneOfManyWorks
+servers 'rig rights' PLAN_RIG_RIGHTS all TestKindsNeedTheRightsThatTheyName
+servers 'rig restarts' PLAN_RIG_RESTARTS "${PLAN_RIG_RESTARTS:-100}" TestServersThatAreKilledComeBack
+servers 'rig jobs' PLAN_RIG_JOBS "${PLAN_RIG_JOBS:-200}" TestTheVerdictIsTheJobControllers
+servers 'random clusters, backed up and restored' PLAN_RESTORE_CLUSTERS "${PLAN_RESTORE_CLUSTERS:-100}" TestWhatWasBackedUpComesBack e2e
 
 targets=0
 while IFS=: read -r file target; do

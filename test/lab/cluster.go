@@ -19,6 +19,8 @@ func (f folder) clusterFiles(s settings) error {
 		{"admin", `"system:masters"`, s.AdminToken, "kubeconfig"},
 		{"system:kube-controller-manager", "", s.ManagerToken, "manager.kubeconfig"},
 		{"limited", "", s.LimitedToken, "limited.kubeconfig"},
+		{"system:kube-scheduler", "", s.SchedulerToken, "scheduler.kubeconfig"},
+		{"system:node:" + NodeName, `"system:nodes"`, s.NodeToken, "kubelet.kubeconfig"},
 	}
 	var csv strings.Builder // token,user,uid,"group,…"
 	for i, u := range users {

@@ -41,7 +41,9 @@ func (f folder) apiserver(s settings, p programs, extra []string) component {
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=" + f.path("pki", "sa.pub"),
 		"--service-account-signing-key-file=" + f.path("pki", "sa.key"),
 		"--service-cluster-ip-range=10.96.0.0/16", "--endpoint-reconciler-type=none",
-		"--kubelet-preferred-address-types=Hostname", "--allow-privileged=true", "--profiling=false",
+		"--kubelet-preferred-address-types=Hostname", "--kubelet-certificate-authority=" + f.path("pki", "ca.crt"),
+		"--kubelet-client-certificate=" + f.path("pki", "client.crt"), "--kubelet-client-key=" + f.path("pki", "client.key"),
+		"--allow-privileged=true", "--profiling=false",
 	}
 	return component{
 		name: "kube-apiserver", argv: append(argv, extra...),
@@ -117,6 +119,15 @@ func answers(url, caFile string) func(context.Context) error {
 		}
 		return nil
 	}
+}
+
+// HTTPClient trusts the lab's CA alone, and has patience with a busy machine.
+func (l *Lab) HTTPClient() (*http.Client, error) {
+	c, err := httpClient(l.CAFile)
+	if err == nil {
+		c.Transport.(*http.Transport).ResponseHeaderTimeout = importLimit
+	}
+	return c, err
 }
 
 // httpClient trusts the CA in caFile alone; an empty name is for plain http.

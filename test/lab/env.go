@@ -29,6 +29,17 @@ func (l *Lab) Env() []string {
 		"LAB_NODE_TOKEN_FILE=" + l.NodeTokenFile(),
 		"LAB_PING_URL=" + l.PingURL,
 		"LAB_PING_FILE=" + l.PingFile,
+		"LAB_NODE=" + l.Node,
+		"LAB_REGISTRY=" + l.Registry.Address,
+		"LAB_REGISTRY_PRIVATE=" + l.Registry.Private,
+		"LAB_REGISTRY_USER=" + l.Registry.User,
+		"LAB_REGISTRY_PASSWORD=" + l.Registry.Password,
+		"LAB_GIT_URL=" + l.Git.URL,
+		"LAB_GIT_DIR=" + l.Git.Dir,
+		"LAB_GIT_USER=" + l.Git.User,
+		"LAB_GIT_PASSWORD=" + l.Git.Password,
+		"LAB_DOCKER_HOST=" + l.Docker.Host,
+		"LAB_DOCKER=" + l.Docker.Program,
 	}
 }
 

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -11,7 +12,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"time"
 )
 
 // folder is where one lab keeps everything: settings, keys, data, logs and records of processes.
@@ -22,22 +25,38 @@ func (f folder) path(elem ...string) string {
 }
 func (f folder) logFile(name string) string { return f.path("logs", name+".log") }
 func (f folder) settingsFile() string       { return f.path("lab.json") }
+
+// addr is where the named server listens: on loopback, but for the git server of a lab that has had a node, which pods
+// reach, too.
 func (f folder) addr(s settings, n string) string {
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Ports[n]))
+	host := "127.0.0.1"
+	if n == "git" && s.Number != 0 {
+		pods, _ := networks(s.Number)
+		host = pods.gateway.String()
+	}
+	return net.JoinHostPort(host, strconv.Itoa(s.Ports[n]))
 }
 
 // settings is what a lab chooses once and keeps, so that addresses and credentials survive a restart.
 type settings struct {
-	Ports         map[string]int `json:"ports"`
-	AdminToken    string         `json:"adminToken"`
-	LimitedToken  string         `json:"limitedToken"`
-	ManagerToken  string         `json:"managerToken"`
-	S3            S3             `json:"s3"`
-	BitwardenSeed string         `json:"bitwardenSeed"` // its ids and tokens follow from it
+	Ports            map[string]int `json:"ports"`
+	AdminToken       string         `json:"adminToken"`
+	LimitedToken     string         `json:"limitedToken"`
+	ManagerToken     string         `json:"managerToken"`
+	SchedulerToken   string         `json:"schedulerToken"`
+	NodeToken        string         `json:"nodeToken"`
+	RegistryPassword string         `json:"registryPassword"`
+	GitPassword      string         `json:"gitPassword"`
+	Number           int            `json:"number,omitempty"` // of the node's networks, see network; 0: none was chosen yet
+	S3               S3             `json:"s3"`
+	BitwardenSeed    string         `json:"bitwardenSeed"` // its ids and tokens follow from it
 }
 
 func portNames() []string {
-	return []string{"etcd", "etcd-peer", "apiserver", "controller-manager", "s3", "bitwarden", "ping"}
+	return []string{
+		"etcd", "etcd-peer", "apiserver", "controller-manager", "s3", "bitwarden", "ping",
+		"scheduler", "kubelet", "kubelet-healthz", "registry", "registry-private", "git",
+	}
 }
 
 // open makes the folder where it is missing and returns its settings, choosing what has not been chosen yet and
@@ -81,7 +100,7 @@ func (f folder) complete(s *settings) error {
 		s.Ports = map[string]int{}
 	}
 	for _, name := range portNames() {
-		if s.Ports[name] != 0 && (f.serves(name) || free(s.Ports[name])) {
+		if s.Ports[name] != 0 && (f.serves(name) || free(s.Ports[name]) || f.servedHere(*s, name)) {
 			continue
 		}
 		p, err := choosePort(s.Ports)
@@ -90,7 +109,9 @@ func (f folder) complete(s *settings) error {
 		}
 		s.Ports[name] = p
 	}
-	for _, token := range []*string{&s.AdminToken, &s.LimitedToken, &s.ManagerToken} {
+	for _, token := range []*string{
+		&s.AdminToken, &s.LimitedToken, &s.ManagerToken, &s.SchedulerToken, &s.NodeToken, &s.RegistryPassword, &s.GitPassword,
+	} {
 		if *token == "" {
 			*token = randomHex(16)
 		}
@@ -107,6 +128,7 @@ func (f folder) complete(s *settings) error {
 func (f folder) serves(port string) bool {
 	owner := map[string]string{
 		"etcd-peer": "etcd", "apiserver": "kube-apiserver", "controller-manager": "kube-controller-manager", "s3": "versitygw",
+		"scheduler": "kube-scheduler", "kubelet-healthz": "kubelet", "registry-private": "registry",
 	}
 	name := port
 	if o, ok := owner[port]; ok {
@@ -114,6 +136,17 @@ func (f folder) serves(port string) bool {
 	}
 	r, ok := f.record(name)
 	return ok && r.alive()
+}
+
+// servedHere reports whether the named port is one of those that a process of this lab serves itself, without being
+// recorded, and does: only such a server has a certificate of this lab's CA.
+func (f folder) servedHere(s settings, port string) bool {
+	if !slices.Contains([]string{"registry", "registry-private", "git"}, port) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	return answers("https://"+f.addr(s, port)+"/health", f.path("pki", "ca.crt"))(ctx) == nil
 }
 
 // choosePort finds a free port below Linux's ephemeral range (32768, ip(7)), where an outgoing connection

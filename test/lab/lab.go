@@ -1,7 +1,8 @@
 // Package lab starts real servers on this machine's loopback for the demo and the tests: etcd, kube-apiserver and
-// kube-controller-manager, an S3 server (versitygw), a Bitwarden-protocol server and a sink for pings. S3 and
-// Bitwarden speak TLS with the lab's own CA. All its state is below one folder, its programs are in a cache
-// beside it. It needs Linux, Go and etcd (which it fetches on Debian), and no rights of root.
+// kube-controller-manager, an S3 server (versitygw), a Bitwarden-protocol server and a sink for pings; when asked for, a
+// node that runs pods, registries of images, Docker and a git server. What is not Kubernetes' own speaks TLS with the
+// lab's own CA. All its state is below one folder, its programs are in a cache beside it. It needs Linux, Go and etcd
+// (which it fetches on Debian), and no rights of root but for the node and Docker.
 package lab
 
 import (
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -27,6 +29,9 @@ type Options struct {
 	Helper string
 	// Log takes progress; nil drops it.
 	Log Log
+	// Node adds what runs pods: kube-scheduler, kubelet, containerd, and a registry of images. It needs root (NodeMissing);
+	// PLAN_LAB_NODE=0 leaves it out all the same. A node that runs already keeps running without this.
+	Node bool
 	// NoControllers leaves kube-controller-manager out: what is written stays as it is.
 	NoControllers bool
 	// APIServer holds more flags for kube-apiserver. Of a flag given twice the last one counts.
@@ -66,11 +71,16 @@ type Lab struct {
 	Bitwarden  Bitwarden
 	PingURL    string // answers 200 and records what it got in PingFile, one JSON object a line
 	PingFile   string
+	Node       string   // name of the node that runs pods; "" when the lab has none
+	Registry   Registry // serves when the lab has a node, or after StartRegistry
+	Git        Git      // serves after StartGit
+	Docker     Docker   // the zero value until StartDocker
 
 	// BitwardenServer has the fault switches; nil when the server is another process (Options.Helper).
 	BitwardenServer *bwtest.Server
 
 	opts   Options
+	mu     sync.Mutex
 	served []*http.Server
 }
 
@@ -86,6 +96,10 @@ func Start(ctx context.Context, dir string, opts Options) (*Lab, error) {
 		return nil, fmt.Errorf("find the lab's folder: %w", err)
 	}
 	f := folder{dir: abs}
+	node, err := opts.wantsNode()
+	if err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(abs, 0o700); err != nil {
 		return nil, fmt.Errorf("make the lab's folder: %w", err)
 	}
@@ -98,9 +112,15 @@ func Start(ctx context.Context, dir string, opts Options) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !f.hasKeys() { // what runs, if anything does, has certificates of another CA
+		if err := f.stopAll(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if err := f.keys(); err != nil {
 		return nil, err
 	}
+	opts.Node = node
 	l := f.describe(s, opts)
 	if err := l.start(ctx, f, s); err != nil {
 		return nil, errors.Join(err, l.closeServed())
@@ -115,7 +135,11 @@ func (f folder) describe(s settings, opts Options) *Lab {
 		CAFile: f.path("pki", "ca.crt"), BundleFile: f.path("pki", "bundle.crt"),
 		S3:      s.S3,
 		PingURL: "http://" + f.addr(s, "ping"), PingFile: f.path("pings.ndjson"),
+		Registry: f.registry(s), Git: f.git(s),
 		opts: opts,
+	}
+	if r, ok := f.record("kubelet"); opts.Node || ok && r.alive() {
+		l.Node = NodeName
 	}
 	if opts.Elsewhere.Kubeconfig != "" {
 		l.Kubeconfig, l.Limited, l.Etcd = opts.Elsewhere.Kubeconfig, "", ""
@@ -139,8 +163,22 @@ func (l *Lab) start(ctx context.Context, f folder, s settings) error {
 	if err := f.clusterFiles(s); err != nil {
 		return err
 	}
-	g, ctx := errgroup.WithContext(ctx)
 	up := func(c component) error { return f.ensure(ctx, l.opts.Log, c, l.opts.Helper != "") }
+	if l.opts.Node {
+		if err := f.prepareNode(ctx, &s, p); err != nil {
+			return err
+		}
+		l.Git = f.git(s)
+	}
+	if err := l.startServers(ctx, f, s, p, up); err != nil || !l.opts.Node {
+		return err
+	}
+	return l.startNode(ctx, f, s, p, up)
+}
+
+// startServers starts what does not need the cluster to be there, and the cluster.
+func (l *Lab) startServers(ctx context.Context, f folder, s settings, p programs, up func(component) error) error {
+	g, ctx := errgroup.WithContext(ctx)
 	if l.opts.Elsewhere.Kubeconfig == "" {
 		g.Go(func() error { return l.startCluster(f, s, p, up) })
 	}
@@ -155,11 +193,16 @@ func (l *Lab) start(ctx context.Context, f folder, s settings) error {
 		}
 		return l.S3.makeBucket(ctx, l.s3CA())
 	})
-	if l.opts.Helper == "" {
-		g.Go(func() error { return l.serveHere(f, s) })
-	} else {
-		g.Go(func() error { return up(f.helper("bitwarden", s, l)) })
-		g.Go(func() error { return up(f.helper("ping", s, l)) })
+	for _, name := range []string{"bitwarden", "ping"} {
+		g.Go(func() error { return l.serveMore(ctx, f, s, name) })
+	}
+	if l.opts.Node {
+		g.Go(func() error {
+			if err := l.serveMore(ctx, f, s, "registry"); err != nil {
+				return err
+			}
+			return l.startImages(ctx, f, p, up)
+		})
 	}
 	return g.Wait()
 }
@@ -178,44 +221,6 @@ func (l *Lab) startCluster(f folder, s settings, p programs, up func(component) 
 	return nil
 }
 
-// programs are the paths of what the lab runs.
-type programs struct{ etcd, apiserver, controllerManager, versitygw string }
-
-// Install fetches and builds everything that Start would need and that is not there.
-func Install(ctx context.Context, opts Options) error {
-	if opts.Log == nil {
-		opts.Log = func(string, ...any) {}
-	}
-	cache, err := CacheDir()
-	if err != nil {
-		return err
-	}
-	_, err = (&Lab{opts: opts}).programs(ctx, cache)
-	return err
-}
-
-func (l *Lab) programs(ctx context.Context, cache string) (p programs, err error) {
-	if l.opts.Elsewhere.Kubeconfig == "" {
-		if p.etcd, err = etcd(ctx, l.opts.Log, cache); err != nil {
-			return p, err
-		}
-		dir, err := kubernetesPin().build(ctx, l.opts.Log, cache, "kube-apiserver", "kube-controller-manager", "kubectl")
-		if err != nil {
-			return p, err
-		}
-		p.apiserver, p.controllerManager = filepath.Join(dir, "kube-apiserver"), filepath.Join(dir, "kube-controller-manager")
-		l.Kubectl = filepath.Join(dir, "kubectl")
-	}
-	if l.opts.Elsewhere.S3.Endpoint == "" {
-		dir, err := versitygwPin().build(ctx, l.opts.Log, cache, "versitygw")
-		if err != nil {
-			return p, err
-		}
-		p.versitygw = filepath.Join(dir, "versitygw")
-	}
-	return p, nil
-}
-
 // Open describes the lab of a folder that was started before, without starting anything.
 func Open(dir string, opts Options) (*Lab, error) {
 	abs, err := filepath.Abs(dir)
@@ -231,8 +236,11 @@ func Open(dir string, opts Options) (*Lab, error) {
 		return nil, err
 	}
 	l := f.describe(s, opts)
-	if cache, err := CacheDir(); err == nil && l.Etcd != "" {
-		l.Kubectl = filepath.Join(kubernetesPin().folder(cache), "kubectl")
+	if cache, err := CacheDir(); err == nil {
+		l.Docker = f.docker(cache)
+		if l.Etcd != "" {
+			l.Kubectl = filepath.Join(kubernetesPin().folder(cache), "kubectl")
+		}
 	}
 	return l, nil
 }

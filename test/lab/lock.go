@@ -37,3 +37,11 @@ func lockFile(ctx context.Context, name string, waiting func()) (unlock func(), 
 		}
 	}
 }
+
+// tryLock takes the lock of that name if nobody has it.
+func tryLock(name string) (unlock func(), ok bool) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	unlock, err := lockFile(ctx, name, cancel)
+	return unlock, err == nil
+}

@@ -5,9 +5,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -19,46 +21,42 @@ import (
 const keysLast = 10 * 365 * 24 * time.Hour
 
 // keys makes what the servers' TLS and the cluster's service accounts need, once: pki/ca.crt, pki/server.crt and
-// pki/server.key (127.0.0.1, localhost), pki/sa.key, pki/sa.pub, and pki/bundle.crt, the CA with the system's roots.
+// pki/server.key (127.0.0.1, localhost), pki/client.crt and pki/client.key (kube-apiserver to kubelet), pki/sa.key,
+// pki/sa.pub, pki/bundle.crt, the CA with the system's roots, and pki/ca.key.
 func (f folder) keys() error {
-	if _, err := os.Stat(f.path("pki", "bundle.crt")); err == nil {
+	if f.hasKeys() {
 		return nil
 	}
-	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return fmt.Errorf("make the CA's key: %w", err)
 	}
-	ca := template("plan lab CA", 1)
-	ca.IsCA, ca.BasicConstraintsValid = true, true
-	ca.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
-	caPEM, err := sign(ca, ca, caKey, caKey)
+	ca := authority{cert: template("plan lab CA"), key: key}
+	ca.cert.IsCA, ca.cert.BasicConstraintsValid = true, true
+	ca.cert.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
+	caPEM, err := ca.sign(ca.cert, key)
 	if err != nil {
 		return fmt.Errorf("make the CA: %w", err)
 	}
-	serverKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return fmt.Errorf("make the servers' key: %w", err)
+	if err := f.issue(ca, "server", x509.ExtKeyUsageServerAuth); err != nil {
+		return err
 	}
-	leaf := template("localhost", 2)
-	leaf.BasicConstraintsValid = true // written out: CA:FALSE
-	leaf.KeyUsage = x509.KeyUsageDigitalSignature
-	leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	leaf.DNSNames, leaf.IPAddresses = []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1)}
-	leafPEM, err := sign(leaf, ca, serverKey, caKey)
-	if err != nil {
-		return fmt.Errorf("make the servers' certificate: %w", err)
+	if err := f.issue(ca, "client", x509.ExtKeyUsageClientAuth); err != nil {
+		return err
 	}
-	return f.writeKeys(caPEM, leafPEM, serverKey)
+	return f.writeKeys(caPEM, key)
 }
 
-func (f folder) writeKeys(ca, leaf []byte, serverKey *ecdsa.PrivateKey) error {
+// hasKeys reports whether keys has done its work.
+func (f folder) hasKeys() bool {
+	_, err := os.Stat(f.path("pki", "ca.key")) // comes last
+	return err == nil
+}
+
+func (f folder) writeKeys(ca []byte, caKey *ecdsa.PrivateKey) error {
 	saKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return fmt.Errorf("make the service accounts' key: %w", err)
-	}
-	server, err := privatePEM(serverKey)
-	if err != nil {
-		return err
 	}
 	sa, err := privatePEM(saKey)
 	if err != nil {
@@ -68,14 +66,16 @@ func (f folder) writeKeys(ca, leaf []byte, serverKey *ecdsa.PrivateKey) error {
 	if err != nil {
 		return fmt.Errorf("encode the service accounts' public key: %w", err)
 	}
-	// The bundle comes last: it is what says that all of them are there.
+	keyPEM, err := privatePEM(caKey)
+	if err != nil {
+		return err
+	}
 	for _, file := range []struct {
 		name string
 		data []byte
 	}{
-		{"ca.crt", ca}, {"server.crt", leaf}, {"server.key", server}, {"sa.key", sa},
-		{"sa.pub", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pub})},
-		{"bundle.crt", bytes.Join([][]byte{systemRoots(), ca}, nil)},
+		{"ca.crt", ca}, {"sa.key", sa}, {"sa.pub", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pub})},
+		{"bundle.crt", bytes.Join([][]byte{systemRoots(), ca}, nil)}, {"ca.key", keyPEM},
 	} {
 		if err := writeFile(f.path("pki", file.name), file.data); err != nil {
 			return fmt.Errorf("write %s: %w", file.name, err)
@@ -84,18 +84,62 @@ func (f folder) writeKeys(ca, leaf []byte, serverKey *ecdsa.PrivateKey) error {
 	return nil
 }
 
-func template(name string, serial int64) *x509.Certificate {
+// addressKeys makes pki/address.crt and pki/address.key, for 127.0.0.1, localhost and an address.
+func (f folder) addressKeys(address net.IP) error {
+	if b, err := os.ReadFile(f.path("pki", "address.crt")); err == nil {
+		if block, _ := pem.Decode(b); block != nil {
+			if cert, err := x509.ParseCertificate(block.Bytes); err == nil && cert.VerifyHostname(address.String()) == nil {
+				return nil
+			}
+		}
+	}
+	pair, err := tls.LoadX509KeyPair(f.path("pki", "ca.crt"), f.path("pki", "ca.key"))
+	if err != nil {
+		return fmt.Errorf("read the lab's CA: %w", err)
+	}
+	return f.issue(authority{cert: pair.Leaf, key: pair.PrivateKey.(*ecdsa.PrivateKey)}, "address", x509.ExtKeyUsageServerAuth, address)
+}
+
+// authority signs certificates.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+// issue makes a key and a certificate for 127.0.0.1, localhost and more addresses: pki/NAME.key and pki/NAME.crt.
+func (f folder) issue(ca authority, name string, usage x509.ExtKeyUsage, addresses ...net.IP) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("make the key %s: %w", name, err)
+	}
+	leaf := template("localhost")
+	leaf.BasicConstraintsValid = true // written out: CA:FALSE
+	leaf.KeyUsage = x509.KeyUsageDigitalSignature
+	leaf.ExtKeyUsage = []x509.ExtKeyUsage{usage}
+	leaf.DNSNames, leaf.IPAddresses = []string{"localhost"}, append(addresses, net.IPv4(127, 0, 0, 1))
+	cert, err := ca.sign(leaf, key)
+	if err != nil {
+		return fmt.Errorf("make the certificate %s: %w", name, err)
+	}
+	private, err := privatePEM(key)
+	if err != nil {
+		return err
+	}
+	return wrap(errors.Join(writeFile(f.path("pki", name+".key"), private), writeFile(f.path("pki", name+".crt"), cert)), "write the keys %s", name)
+}
+
+func template(name string) *x509.Certificate {
 	now := time.Now()
 	return &x509.Certificate{
-		SerialNumber: big.NewInt(now.UnixNano() + serial),
+		SerialNumber: big.NewInt(now.UnixNano()),
 		Subject:      pkix.Name{CommonName: name},
 		NotBefore:    now.Add(-time.Hour),
 		NotAfter:     now.Add(keysLast),
 	}
 }
 
-func sign(cert, parent *x509.Certificate, key, parentKey *ecdsa.PrivateKey) ([]byte, error) {
-	der, err := x509.CreateCertificate(rand.Reader, cert, parent, &key.PublicKey, parentKey)
+func (ca authority) sign(cert *x509.Certificate, key *ecdsa.PrivateKey) ([]byte, error) {
+	der, err := x509.CreateCertificate(rand.Reader, cert, ca.cert, &key.PublicKey, ca.key)
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ type component struct {
 	ready func(context.Context) error // nil when it serves
 	limit time.Duration               // for becoming ready
 	grace time.Duration               // between SIGTERM and SIGKILL
+	where namespaces
 }
 
 // record is what the lab remembers of a process it started. PID and start time together name a process
@@ -140,22 +141,20 @@ func (f folder) spawn(c component, outlive bool) (<-chan error, error) {
 	cmd := exec.Command(c.argv[0], c.argv[1:]...)
 	cmd.Env = append(os.Environ(), c.env...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = f.dir, out, out
-	cmd.SysProcAttr = processAttr(outlive)
-	if err := cmd.Start(); err != nil {
-		return nil, err
+	cmd.SysProcAttr = processAttr(outlive, c.where)
+	node := 0
+	if c.where == nodesOwn {
+		if node, err = f.nodePID(); err != nil {
+			return nil, err
+		}
 	}
-	p, err := readProcess(cmd.Process.Pid) // before Wait: even one that has ended already is still in /proc
-	if err == nil {
-		err = writeJSON(f.recordFile(c.name), record{
-			PID: cmd.Process.Pid, Start: p.start, Boot: bootID(), Argv: c.argv, Grace: c.grace.String(),
-		})
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("record the process: %w", err), cmd.Process.Kill())
-	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
-	return exited, nil
+	return launch(cmd, node, func(pid int) error {
+		p, err := readProcess(pid) // before Wait: even one that has ended already is still in /proc
+		if err == nil {
+			err = writeJSON(f.recordFile(c.name), record{PID: pid, Start: p.start, Boot: bootID(), Argv: c.argv, Grace: c.grace.String()})
+		}
+		return wrap(err, "record the process")
+	})
 }
 
 // await polls until c is ready, its process ends or ctx does. Its error holds the end of c's log.

@@ -129,7 +129,7 @@ func TestPortsAreKeptUnlessTaken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv, _, err := f.listen(first, "ping", http.NotFoundHandler(), false) // somebody else, as far as the records tell
+	srv, err := f.listen(site{addr: f.addr(first, "ping"), handler: http.NotFoundHandler()}, make(chan error, 1)) // somebody else, as far as the records tell
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,10 +12,12 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"plan/internal/bitwarden/bwtest"
 )
 
-// Serve is the whole work of a helper process (Options.Helper): it serves "bitwarden" or "ping" of the lab in dir
-// until ctx ends. s3Endpoint is the endpoint that Bitwarden hands out.
+// Serve is the whole work of a helper process (Options.Helper): it serves "bitwarden", "ping", "registry" or "git" of
+// the lab in dir until ctx ends. s3Endpoint is the endpoint that Bitwarden hands out.
 func Serve(ctx context.Context, dir, name, s3Endpoint string) error {
 	l, err := Open(dir, Options{Elsewhere: FromEnvironment()})
 	if err != nil {
@@ -27,76 +29,129 @@ func Serve(ctx context.Context, dir, name, s3Endpoint string) error {
 		return err
 	}
 	l.S3.Endpoint = s3Endpoint
-	var srv *http.Server
-	var ended <-chan error
-	switch name {
-	case "bitwarden":
-		bw, _ := fillBitwarden(s.BitwardenSeed, "", l.S3)
-		srv, ended, err = f.listen(s, name, bw, true)
-	case "ping":
-		srv, ended, err = f.listen(s, name, &sink{file: l.PingFile}, false)
-	default:
-		err = fmt.Errorf("serve %q: the lab has bitwarden and ping", name)
-	}
+	sites, err := l.sites(f, s, name)
 	if err != nil {
 		return err
+	}
+	ended := make(chan error, len(sites))
+	for _, site := range sites {
+		srv, err := f.listen(site, ended)
+		if err != nil {
+			return err
+		}
+		defer srv.Close()
 	}
 	select {
 	case err := <-ended:
 		return err
 	case <-ctx.Done():
-		return srv.Close()
+		return nil
 	}
 }
 
-// serveHere serves Bitwarden and the ping sink from this process, unless a process of their own already does.
-func (l *Lab) serveHere(f folder, s settings) error {
-	bw, _ := fillBitwarden(s.BitwardenSeed, "", l.S3)
-	for _, h := range []struct {
-		name    string
-		handler http.Handler
-		tls     bool
-	}{{"bitwarden", bw, true}, {"ping", &sink{file: l.PingFile}, false}} {
-		if f.serves(h.name) {
-			continue
+// site is something that the lab serves itself.
+type site struct {
+	addr    string
+	cert    string // name of its key pair in pki; "" for plain HTTP
+	handler http.Handler
+}
+
+// sites are what the named helper serves.
+func (l *Lab) sites(f folder, s settings, name string) ([]site, error) {
+	switch name {
+	case "bitwarden":
+		bw, _ := fillBitwarden(s.BitwardenSeed, "", l.S3)
+		return []site{{f.addr(s, name), "server", bw}}, nil
+	case "ping":
+		return []site{{f.addr(s, name), "", &sink{file: l.PingFile}}}, nil
+	case "registry":
+		open, err := registryHandler(f.path("registry", "open"))
+		if err != nil {
+			return nil, err
 		}
-		srv, _, err := f.listen(s, h.name, h.handler, h.tls)
+		private, err := registryHandler(f.path("registry", "private"))
+		if err != nil {
+			return nil, err
+		}
+		r := f.registry(s)
+		return []site{{r.Address, "server", denied(open)}, {r.Private, "server", guarded(r.User, r.Password, private)}}, nil
+	case "git":
+		handler, err := gitHandler(f.git(s))
+		cert := "server"
+		if s.Number != 0 {
+			cert = "address"
+		}
+		return []site{{f.addr(s, name), cert, handler}}, err
+	}
+	return nil, fmt.Errorf("serve %q: the lab has bitwarden, ping, registry and git", name)
+}
+
+// serveMore serves what a helper would: by a helper, where there is one, or by this process, unless that is done already.
+func (l *Lab) serveMore(ctx context.Context, f folder, s settings, name string) error {
+	if l.opts.Helper != "" {
+		return f.ensure(ctx, l.log, f.helper(name, s, l), true)
+	}
+	if f.serves(name) || f.servedHere(s, name) {
+		return nil
+	}
+	sites, err := l.sites(f, s, name)
+	if err != nil {
+		return err
+	}
+	for _, site := range sites {
+		srv, err := f.listen(site, make(chan error, 1))
 		if err != nil {
 			return err
 		}
+		l.mu.Lock()
 		l.served = append(l.served, srv)
-		if h.handler == bw {
+		if bw, ok := site.handler.(*bwtest.Server); ok {
 			l.BitwardenServer = bw
 		}
+		l.mu.Unlock()
 	}
 	return nil
 }
 
-// listen serves h on the named port, and 200 on /health; ended gets the server's end.
-func (f folder) listen(s settings, name string, h http.Handler, tls bool) (srv *http.Server, ended <-chan error, err error) {
-	l, err := net.Listen("tcp", f.addr(s, name))
+// more does something to a lab that was started, while nobody else starts or stops it.
+func (l *Lab) more(ctx context.Context, do func(f folder, s *settings) error) error {
+	f := folder{dir: l.Dir}
+	unlock, err := lockFile(ctx, f.path("lock"), func() { l.log("waiting for another start or stop in %s", l.Dir) })
 	if err != nil {
-		return nil, nil, fmt.Errorf("serve %s: %w", name, err)
+		return err
+	}
+	defer unlock()
+	s, err := f.load()
+	if err != nil {
+		return err
+	}
+	return do(f, &s)
+}
+
+// listen serves a site, and 200 on /health; ended, which has room for it, gets the server's end.
+func (f folder) listen(site site, ended chan<- error) (*http.Server, error) {
+	l, err := net.Listen("tcp", site.addr)
+	if err != nil {
+		return nil, fmt.Errorf("serve on %s: %w", site.addr, err)
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
-	mux.Handle("/", h)
+	mux.Handle("/", site.handler)
 	// A client that does not trust the certificate is a test, not news.
-	srv = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
-	end := make(chan error, 1)
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
 	go func() {
 		var err error
-		if tls {
-			err = srv.ServeTLS(l, f.path("pki", "server.crt"), f.path("pki", "server.key"))
+		if site.cert != "" {
+			err = srv.ServeTLS(l, f.path("pki", site.cert+".crt"), f.path("pki", site.cert+".key"))
 		} else {
 			err = srv.Serve(l)
 		}
 		if errors.Is(err, http.ErrServerClosed) {
 			err = nil
 		}
-		end <- err
+		ended <- err
 	}()
-	return srv, end, nil
+	return srv, nil
 }
 
 // sink answers every request with 200 and adds it to a file.

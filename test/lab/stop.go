@@ -39,18 +39,46 @@ func Stop(ctx context.Context, dir string) error {
 		return err
 	}
 	defer unlock()
+	return f.stopAll(ctx)
+}
+
+// servers are the names of all that may run as processes, each after those that it needs.
+func servers() []string {
+	return []string{
+		"etcd", "kube-apiserver", "kube-controller-manager", "versitygw", "bitwarden", "ping",
+		"node", "containerd", "kube-scheduler", "kubelet", "dockerd", "registry", "git",
+	}
+}
+
+func (f folder) stopAll(ctx context.Context) error {
 	g := errgroup.Group{}
 	g.Go(func() error { // clients before the servers they talk to
 		var errs []error
-		for _, name := range []string{"kube-controller-manager", "kube-apiserver", "etcd"} {
+		for _, name := range []string{"kubelet", "kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd"} {
 			errs = append(errs, f.stop(ctx, name))
 		}
 		return errors.Join(errs...)
 	})
-	for _, name := range []string{"versitygw", "bitwarden", "ping"} {
+	g.Go(func() error { return f.stopNode(ctx) })
+	for _, name := range []string{"versitygw", "bitwarden", "ping", "registry", "git"} {
 		g.Go(func() error { return f.stop(ctx, name) })
 	}
 	return g.Wait()
+}
+
+// stopNode ends the node's namespaces, with which everything in them ends, and removes what is left of the node
+// outside: control groups and bridges.
+func (f folder) stopNode(ctx context.Context) error {
+	s, err := f.load()
+	if err != nil || s.Number == 0 {
+		return err
+	}
+	for _, name := range []string{"node", "containerd", "dockerd"} {
+		if err := f.stop(ctx, name); err != nil {
+			return err
+		}
+	}
+	return errors.Join(removeCgroups(ctx, s.Number), f.removeBridges(s.Number))
 }
 
 // Delete stops the lab of a folder and removes the folder, if it is a lab's.
@@ -83,7 +111,7 @@ func Status(dir string) []Process {
 	}
 	f := folder{dir: abs}
 	var out []Process
-	for _, name := range []string{"etcd", "kube-apiserver", "kube-controller-manager", "versitygw", "bitwarden", "ping"} {
+	for _, name := range servers() {
 		if r, ok := f.record(name); ok {
 			out = append(out, Process{Name: name, PID: r.PID, Running: r.alive(), LogFile: f.logFile(name)})
 		}

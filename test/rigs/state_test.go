@@ -28,6 +28,7 @@ var (
 	times     = regexp.MustCompile(`[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9:]+)`)
 	addresses = regexp.MustCompile(`127\.0\.0\.1:[0-9]+`)
 	versions  = regexp.MustCompile(`"resourceVersion": ?"[0-9]+"`)
+	uids      = regexp.MustCompile(`00000000-0000-4000-8000-[0-9]{12}`)
 	hashes    = regexp.MustCompile(`\b[0-9a-f]{64}\b`) // of bodies with times in them
 )
 
@@ -35,6 +36,7 @@ func normal(s string) string {
 	s = keyTimes.ReplaceAllString(s, "TIME")
 	s = times.ReplaceAllString(s, "TIME")
 	s = versions.ReplaceAllString(s, "VERSION")
+	s = uids.ReplaceAllString(s, "UID")
 	s = hashes.ReplaceAllString(s, "HASH")
 	return addresses.ReplaceAllString(s, "ADDRESS")
 }

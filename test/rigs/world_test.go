@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"plan/internal/bitwarden/bwtest"
+	"plan/internal/jobs/jobstest"
 	"plan/internal/kube"
 	"plan/internal/kube/kubetest"
 	"plan/internal/objectstore"
@@ -74,6 +75,7 @@ func newWorld(t testing.TB, r *reference) *world {
 	w.kubeFront, w.s3Front, w.bwFront = &front{Handler: w.kube, writes: map[string]int{}}, &front{Handler: w.s3, writes: map[string]int{}}, &front{Handler: w.bw, writes: map[string]int{}}
 	w.s3.AccessKey = "AKIARIGS"
 	w.fill(t, r.empty)
+	jobstest.Start(b, w.kube, nil) // it reads, and each read binds volumes: those that are there with their claims
 	w.listen(t)
 	w.files(t, r.text)
 	return w
@@ -173,7 +175,7 @@ users: [{name: me, user: {}}]
 
 // files makes the machine's files.
 func (w *world) files(t testing.TB, plan string) {
-	for name, text := range map[string]string{"server/token": nodeToken + "\n", "held/token": earlierToken + "\n", "plan.yaml": w.filled(plan)} {
+	for name, text := range map[string]string{"server/token": nodeToken + "\n", "held/token": earlierToken + "\n", "work/run.sh": "true\n", "plan.yaml": w.filled(plan)} {
 		w.write(t, name, text)
 	}
 	if !strings.Contains(plan, "dir: {path: ./backups}") {

@@ -26,16 +26,21 @@ type rig struct {
 	binary string
 	uid    string // of the cluster
 	kube   *kubernetes.Clientset
-	s3     *s3.Client
+
+	options lab.Options
+	s3      *s3.Client
 }
 
 // shared starts the lab for the first test that needs it.
-var shared = sync.OnceValues(newRig)
+var shared = sync.OnceValues(func() (*rig, error) { return makeRig(lab.Options{Elsewhere: lab.FromEnvironment()}) })
+
+// started are the labs to be ended with the tests.
+var started []*rig
 
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if os.Getenv("PLAN_TEST_LAB") == "1" {
-		if r, _ := shared(); r != nil {
+		for _, r := range started {
 			if err := errors.Join(r.Stop(context.Background()), os.RemoveAll(r.dir)); err != nil {
 				fmt.Fprintln(os.Stderr, "end the lab:", err)
 				code = max(code, 1)
@@ -65,8 +70,8 @@ func (r *rig) ownServers(t *testing.T) {
 	labtest.Without(t, "it needs the lab's own cluster and S3 server, and PLAN_TEST_KUBECONFIG or PLAN_TEST_S3_ENDPOINT names others")
 }
 
-// newRig builds the program, and starts and fills the lab. Its servers end with this process, however that ends.
-func newRig() (_ *rig, err error) {
+// makeRig builds the program, and starts and fills a lab. Its servers end with this process, however that ends.
+func makeRig(o lab.Options) (_ *rig, err error) {
 	dir, err := os.MkdirTemp("", "plan-e2e-")
 	if err != nil {
 		return nil, err
@@ -76,17 +81,18 @@ func newRig() (_ *rig, err error) {
 			err = errors.Join(err, os.RemoveAll(dir))
 		}
 	}()
-	r := &rig{dir: dir, binary: filepath.Join(dir, "plan")}
+	r := &rig{dir: dir, options: o, binary: filepath.Join(dir, "plan")}
 	if err := labtest.Build(moduleRoot, r.binary); err != nil {
 		return nil, err
 	}
 	// Not the first test's context: the lab is for all of them.
-	if r.Lab, err = lab.Start(context.Background(), filepath.Join(dir, "lab"), lab.Options{Elsewhere: lab.FromEnvironment()}); err != nil {
+	if r.Lab, err = lab.Start(context.Background(), filepath.Join(dir, "lab"), o); err != nil {
 		return nil, errors.Join(err, lab.Stop(context.Background(), filepath.Join(dir, "lab")))
 	}
 	if err := r.connect(context.Background()); err != nil {
 		return nil, errors.Join(err, r.Stop(context.Background()))
 	}
+	started = append(started, r)
 	return r, nil
 }
 

@@ -105,7 +105,7 @@ func TestAPIServerIsKilledAndComesBack(t *testing.T) {
 	case <-c.done:
 		t.Fatalf("it ended early: %+v", c.wait(t))
 	}
-	r.killAPIServer(t)
+	r.kill(t, "kube-apiserver")
 	held.release()
 	r.restart(t)
 	got := c.wait(t)
@@ -115,10 +115,10 @@ func TestAPIServerIsKilledAndComesBack(t *testing.T) {
 	r.isStored(t, "outage-kill", got.json(t).step(t, "pvs").text(t, "key"))
 }
 
-func (r *rig) killAPIServer(t *testing.T) {
+func (r *rig) kill(t *testing.T, server string) {
 	t.Helper()
 	for _, p := range lab.Status(r.Dir) {
-		if p.Name == "kube-apiserver" && p.Running {
+		if p.Name == server && p.Running {
 			if err := syscall.Kill(p.PID, syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
@@ -128,7 +128,7 @@ func (r *rig) killAPIServer(t *testing.T) {
 			return
 		}
 	}
-	t.Fatal("no kube-apiserver runs")
+	t.Fatalf("no %s runs", server)
 }
 
 func running(dir string, pid int) bool {
@@ -138,7 +138,7 @@ func running(dir string, pid int) bool {
 // restart brings back what is missing of the lab.
 func (r *rig) restart(t *testing.T) {
 	t.Helper()
-	if _, err := lab.Start(context.Background(), r.Dir, lab.Options{Elsewhere: lab.FromEnvironment()}); err != nil {
+	if _, err := lab.Start(context.Background(), r.Dir, r.options); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -201,7 +201,7 @@ func TestJournalInTheClusterOutlivesTheAPIServer(t *testing.T) {
 	for confirmed.Load() < 20 {
 		time.Sleep(time.Millisecond)
 	}
-	r.killAPIServer(t)
+	r.kill(t, "kube-apiserver")
 	before := confirmed.Load()
 	r.restart(t)
 	for confirmed.Load() < before+20 && len(done) == 0 {

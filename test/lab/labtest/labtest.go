@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+
+	"plan/test/lab"
 )
 
 // Need skips a test where no lab is wanted, and fails it where none may be skipped.
@@ -13,6 +15,22 @@ func Need(t testing.TB) {
 	t.Helper()
 	if os.Getenv("PLAN_TEST_LAB") != "1" {
 		Without(t, "it needs the lab's servers: PLAN_TEST_LAB=1 starts them (make test sets it)")
+	}
+}
+
+// NeedNode skips a test where there is no lab with a node, and fails it where none may be skipped. Start one with
+// lab.Options{Node: true}.
+func NeedNode(t testing.TB) {
+	t.Helper()
+	Need(t)
+	switch {
+	case os.Getenv("PLAN_LAB_NODE") == "0":
+		Without(t, "it needs the lab's node, and PLAN_LAB_NODE=0 leaves it out")
+	case os.Getenv("PLAN_TEST_KUBECONFIG") != "":
+		Without(t, "it needs the lab's own node, and PLAN_TEST_KUBECONFIG names another cluster")
+	}
+	if err := lab.NodeMissing(); err != nil {
+		Without(t, err.Error())
 	}
 }
 

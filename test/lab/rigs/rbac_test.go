@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -224,7 +225,8 @@ func (r *rig) withRights(ctx context.Context, c rightsCase, dir string, rights [
 	if !c.inCluster {
 		return cmd.run("apply", plan, "-o", "json")
 	}
-	for _, args := range [][]string{{"apply", plan, "-o", "json"}, {"runs"}, {"delete", "latest"}} {
+	run := "rights-" + uuid.NewString() // the latest may be another test's
+	for _, args := range [][]string{{"apply", plan, "-o", "json", "--run-id", run}, {"runs"}, {"delete", run}} {
 		if got, err = cmd.run(append(args, "--state", "cluster")...); err != nil || got.code != 0 {
 			return got, err
 		}

@@ -23,6 +23,7 @@ type cli struct {
 	Status  status  `cmd:"" help:"Print the lab's processes."`
 	Env     env     `cmd:"" help:"Print export lines for a shell: eval \"$(lab env)\"."`
 	Seed    seed    `cmd:"" help:"Fill the cluster with the objects of a small home cluster."`
+	Exec    execute `cmd:"" help:"Run a command in the namespaces of the lab's node, such as: lab exec -- ls /run."`
 	Install install `cmd:"" help:"Fetch and build what the lab needs, and start nothing."`
 	Serve   serve   `cmd:"" hidden:"" help:"Run one server of the lab's own in the foreground."`
 }
@@ -54,6 +55,9 @@ type up struct {
 	where
 	Seed          bool `help:"Seed it, too."`
 	Backups       bool `help:"With --seed: also what other programs back up, a server's token, snapshots of etcd, Longhorn's backups."`
+	Node          bool `help:"With a node that runs pods (kube-scheduler, kubelet, containerd) and registries of images. Needs root."`
+	Docker        bool `help:"Also start Docker. Needs root."`
+	Git           bool `help:"Also start a git server."`
 	NoControllers bool `help:"Leave kube-controller-manager out: what is written stays as it is."`
 }
 
@@ -62,11 +66,19 @@ func (c *up) Run(ctx context.Context, o *out) error {
 	if err != nil {
 		return fmt.Errorf("find this command's file: %w", err)
 	}
+	if c.Docker {
+		if err := lab.NodeMissing(); err != nil {
+			return err
+		}
+	}
 	start := time.Now()
 	l, err := lab.Start(ctx, c.Dir, lab.Options{
-		Helper: self, Log: o.talk, NoControllers: c.NoControllers, Elsewhere: lab.FromEnvironment(),
+		Helper: self, Log: o.talk, Node: c.Node, NoControllers: c.NoControllers, Elsewhere: lab.FromEnvironment(),
 	})
 	if err != nil {
+		return err
+	}
+	if err := c.more(ctx, l); err != nil {
 		return err
 	}
 	o.talk("the lab in %s is up after %s", l.Dir, time.Since(start).Round(10*time.Millisecond))
@@ -77,6 +89,21 @@ func (c *up) Run(ctx context.Context, o *out) error {
 		return err
 	}
 	return l.SeedBackups(ctx)
+}
+
+// more starts what is not part of every lab.
+func (c *up) more(ctx context.Context, l *lab.Lab) error {
+	if c.Docker {
+		if _, err := l.StartDocker(ctx); err != nil {
+			return err
+		}
+	}
+	if c.Git {
+		if _, err := l.StartGit(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type down struct {
@@ -142,7 +169,24 @@ func (c *seed) Run(ctx context.Context, o *out) error {
 type install struct{}
 
 func (install) Run(ctx context.Context, o *out) error {
-	return lab.Install(ctx, lab.Options{Log: o.talk, Elsewhere: lab.FromEnvironment()})
+	opts := lab.Options{Log: o.talk, Elsewhere: lab.FromEnvironment(), Node: true}
+	if err := lab.NodeMissing(); err != nil {
+		o.talk("%v", err)
+		opts.Node = false
+	}
+	return lab.Install(ctx, opts)
+}
+
+type execute struct {
+	where
+	Command []string `arg:"" passthrough:""`
+}
+
+func (c *execute) Run(ctx context.Context) error {
+	if c.Command[0] == "--" {
+		c.Command = c.Command[1:]
+	}
+	return lab.Exec(ctx, c.Dir, c.Command, os.Stdin, os.Stdout, os.Stderr)
 }
 
 type serve struct {
@@ -158,7 +202,7 @@ func main() {
 	defer stop()
 	talk := func(format string, args ...any) { fmt.Fprintf(os.Stderr, "lab: "+format+"\n", args...) }
 	k := kong.Parse(&cli{}, kong.Name("lab"), kong.Vars{"checkout": checkout()},
-		kong.Description("Real servers on loopback: a Kubernetes control plane, S3, Bitwarden and a ping sink."))
+		kong.Description("Real servers on loopback: a Kubernetes control plane, S3, Bitwarden and a ping sink; and a node that runs pods."))
 	k.BindTo(ctx, (*context.Context)(nil))
 	if err := k.Run(&out{data: os.Stdout, talk: talk}); err != nil {
 		talk("%v", err)
