@@ -62,6 +62,7 @@ var (
 	errRefused = errors.New("403")
 	errUnsure  = errors.New("connection lost after the request was sent")
 	errPlain   = errors.New("boom")
+	errOver    = errors.New("an earlier process has ended it")
 )
 
 func testClassify(err error) (Class, time.Duration) {
@@ -75,6 +76,8 @@ func testClassify(err error) (Class, time.Duration) {
 		return ClassFinal, 0
 	case errors.Is(err, errUnsure):
 		return ClassLost, 0
+	case errors.Is(err, errOver):
+		return ClassOver, 0
 	}
 	return ClassFailure, 0
 }

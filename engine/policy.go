@@ -174,6 +174,11 @@ func (j *judgement) blame(end attemptEnd) {
 // nextDelay tells whether another attempt follows the one judged, and after how long. When only the deadline forbids it, the
 // judgement's reason says so.
 func (s *stepState) nextDelay(j *judgement, jitter func(time.Duration) time.Duration) (time.Duration, bool) {
+	if j.class == ClassOver && j.outcome == Failed && s.adopts {
+		s.adopts = false
+		s.before++
+		return 0, true
+	}
 	if s.result.Attempts-s.before >= s.step.Retry.Attempts || !s.step.Retry.wants(j) {
 		return 0, false
 	}

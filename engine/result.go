@@ -104,6 +104,7 @@ const (
 	ClassFailure   Class = iota // the work failed; repeated only with retry.when: failure
 	ClassTransient              // passes by itself: throttling, a server error, a broken connection
 	ClassFinal                  // refused or invalid: 400, 401, 403, 404, 422; never repeated
+	ClassOver                   // an earlier process has ended this very attempt and not lived to record it: the next one follows, and does not count
 	ClassLost                   // whether the effect took place cannot be known; never repeated
 )
 

@@ -206,3 +206,38 @@ func (w *resumeWorld) checkNotes(t *testing.T, appends [][]Record) {
 		}
 	}
 }
+
+// TestAnAttemptThatIsOverIsFollowedByTheNext: it does not count, since nobody saw how it would have ended. It happens to an attempt that was
+// taken up only, so once.
+func TestAnAttemptThatIsOverIsFollowedByTheNext(t *testing.T) {
+	h, err := Fold([]JournalEntry{{Record: RunStartedRecord{Run: "r"}}, {Record: AttemptStartedRecord{Step: "a", Attempt: 1}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		overs   int // attempts that say they are over
+		history *History
+		made    []int
+		outcome RunOutcome
+		exit    int
+	}{
+		"taken up":        {1, h, []int{1, 2}, RunSucceeded, 0},
+		"again and again": {9, h, []int{1, 2}, RunFailed, 1},
+		"not taken up":    {9, nil, []int{1}, RunFailed, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var made []int
+			do := func(_ context.Context, c *Call) (Result, error) {
+				made = append(made, c.Attempt)
+				if c.Attempt <= tc.overs {
+					return Result{}, errOver
+				}
+				return Result{}, nil
+			}
+			r := run(t, []testStep{{id: "a", do: do, retry: Retry{Attempts: 1}}}, nil, func(_ *Plan, o *Options) { o.History = tc.history })
+			if diff := cmp.Diff(tc.made, made); diff != "" || r.Outcome != tc.outcome || r.ExitCode != tc.exit {
+				t.Errorf("%s, exit %d\n%s", r.Outcome, r.ExitCode, diff)
+			}
+		})
+	}
+}

@@ -37,6 +37,7 @@ type stepState struct {
 	done     bool        // terminal
 	recorded bool        // its result stands in a journal already
 	before   int         // attempts of earlier invocations
+	adopts   bool        // its first attempt here is one that an earlier invocation has begun
 	notes    map[string]string
 	result   StepResult
 }
@@ -174,6 +175,7 @@ func (w *walker) start(s *stepState) {
 	w.busy++
 	known := w.run.opts.known(&s.result)
 	if s.before = known.attempts; known.open {
+		s.adopts = true
 		s.before--
 	}
 	s.result.Attempts, s.notes = s.before, maps.Clone(known.notes)

@@ -15,6 +15,7 @@ package steps
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -142,6 +143,10 @@ type Result struct {
 	// Kind. It has 10 seconds; its error is told and changes nothing. nil: there is nothing to do.
 	Settle func(context.Context) error
 }
+
+// ErrOver says that an earlier process has ended this very attempt, for good, and did not live to record it: what it made is gone, and another
+// attempt takes its place.
+var ErrOver = errors.New("an earlier process has ended this attempt")
 
 // Verdict is what a check found.
 type Verdict string

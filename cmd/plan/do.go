@@ -110,6 +110,9 @@ func classify(err error) (engine.Class, time.Duration) {
 	if _, ok := err.(invalid); ok {
 		return engine.ClassFinal, 0
 	}
+	if errors.Is(err, steps.ErrOver) {
+		return engine.ClassOver, 0
+	}
 	fault := errclass.Classify(err)
 	switch fault.Class {
 	case errclass.Transient:

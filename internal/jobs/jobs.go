@@ -22,6 +22,9 @@ import (
 // ErrForeign means that an object of the name is there that is not of this attempt. It is never changed.
 var ErrForeign = errors.New("it was not made by this attempt")
 
+// ErrRemoved means that an earlier process of this attempt has taken the workload away: it is gone, with its pods.
+var ErrRemoved = errors.New("an earlier process has taken it away")
+
 // ErrChanged means that the workload was created of something else than there is now, and was never started.
 var ErrChanged = errors.New("what it was made of has changed since")
 
@@ -55,6 +58,7 @@ type Handle struct {
 type noted struct {
 	Namespace, Name, UID string
 	TTL                  int64 `json:",omitempty"` // seconds; -1: it is a Deployment, and stays
+	Removing             bool  `json:",omitempty"` // it was to be taken away, whatever has become of that
 }
 
 // Resource is what the workload is an object of.
@@ -85,8 +89,8 @@ type object struct {
 	Spec struct {
 		Suspend  *bool
 		Replicas *int32
+		Selector struct{ MatchLabels map[string]string }
 	}
-	Status json.RawMessage
 }
 
 // handle tells what is there of a stored object. A Job in a queue of Kueue counts as started once it has its label.
@@ -137,7 +141,7 @@ const (
 )
 
 // Adopt looks for the workload that an earlier process has noted: the handle of one that was started, or nil where there is all to do. One
-// that was noted and is gone cannot be told from one that did its work: errclass.ErrLost.
+// that was noted and is gone cannot be told from one that did its work: errclass.ErrLost. One that was being taken away is seen gone first: ErrRemoved.
 func (r *Runner) Adopt(ctx context.Context) (*Handle, error) {
 	text, known := r.Noted[r.Key]
 	if !known {
@@ -146,6 +150,12 @@ func (r *Runner) Adopt(ctx context.Context) (*Handle, error) {
 	var n noted
 	if err := json.Unmarshal([]byte(text), &n); err != nil {
 		return nil, fmt.Errorf("read what was noted of %s: %w", r.what(), err)
+	}
+	if n.Removing {
+		if err := r.Remove(ctx, Handle{Name: n.Name, UID: n.UID}); err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%s: %w", r.what(), ErrRemoved)
 	}
 	o, err := r.get(ctx)
 	switch {
@@ -171,7 +181,7 @@ func (r *Runner) Start(ctx context.Context, o *workload.Objects) (Handle, error)
 		return h, err
 	}
 	if !h.Started {
-		if err := r.note(h); err != nil {
+		if err := r.note(h, false); err != nil {
 			return h, err
 		}
 		o.Own(h.UID)
@@ -183,8 +193,8 @@ func (r *Runner) Start(ctx context.Context, o *workload.Objects) (Handle, error)
 	return h, nil
 }
 
-func (r *Runner) note(h Handle) error {
-	n := noted{r.Namespace, r.Name, h.UID, int64(r.TTL.Seconds())}
+func (r *Runner) note(h Handle, removing bool) error {
+	n := noted{r.Namespace, r.Name, h.UID, int64(r.TTL.Seconds()), removing}
 	if r.Deployment {
 		n.TTL = -1
 	}

@@ -334,6 +334,28 @@ func TestRemovedIsSaidOnlyWhenThePodsAreGone(t *testing.T) {
 	}
 }
 
+// TestAJobThatWasBeingTakenAwayIsSeenGone: a process that is killed in the middle of a deletion leaves nothing that cannot be known.
+func TestAJobThatWasBeingTakenAwayIsSeenGone(t *testing.T) {
+	for _, asked := range []bool{false, true} {
+		w := newWorld(t)
+		h, err := w.Start(t.Context(), objects(t, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		if !asked {
+			cancel() // it was killed before its request
+		}
+		if gone, err := w.Abandon(ended, &h, nil); !gone || (err == nil) != asked {
+			t.Errorf("%v, %v", gone, err)
+		}
+		cancel()
+		if h, err := w.another(t).Adopt(t.Context()); !errors.Is(err, jobs.ErrRemoved) || h != nil || w.creations() != 0 {
+			t.Errorf("asked %v: %v, %v, %d jobs", asked, h, err, w.creations())
+		}
+	}
+}
+
 func TestARemovalThatIsNotConfirmedIsLost(t *testing.T) {
 	w := newWorld(t)
 	h, err := w.Start(t.Context(), objects(t, nil))

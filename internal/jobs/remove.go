@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-
 	"github.com/tidwall/gjson"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"plan/internal/errclass"
 	"plan/internal/kube"
@@ -100,13 +100,14 @@ func (r *Runner) Replace(ctx context.Context, o *workload.Objects) error {
 	case !there.ours():
 		return fmt.Errorf("replace %s: %w, nor by any other of plan", r.what(), ErrForeign)
 	}
-	h := r.handle(there)
-	pods, err := r.pods(ctx, h)
+	old, h := *r, r.handle(there)
+	old.Selector = labels.Set(there.Spec.Selector.MatchLabels).String() // of a Deployment: its pods have other labels than ours will have
+	pods, err := old.pods(ctx, h)
 	if err != nil {
 		return fmt.Errorf("replace %s: %w", r.what(), err)
 	}
 	r.Log("%s of run %s is replaced; it has %d pods", r.what(), there.Metadata.Labels[workload.LabelRun], len(pods))
-	return r.Remove(ctx, h)
+	return old.Remove(ctx, h)
 }
 
 // Abandon takes away what an attempt has made that ends without an outcome; gone tells whether there was something. Without a handle the
@@ -122,6 +123,10 @@ func (r *Runner) Abandon(ctx context.Context, h *Handle, labels map[string]strin
 		}
 		found := r.handle(there)
 		h = &found
+	}
+	// So that a process which finds it gone knows why. Where that cannot be noted any more, it will not know, and say so.
+	if err := r.note(*h, true); err != nil {
+		r.Log("%v", err)
 	}
 	return true, r.Remove(ctx, *h)
 }

@@ -36,6 +36,8 @@ func (a *Action) Run(ctx context.Context, env *steps.Env) (steps.Result, error) 
 	h, err := r.Adopt(ctx)
 	commit := ""
 	switch {
+	case errors.Is(err, jobs.ErrRemoved):
+		return steps.Result{}, fmt.Errorf("%w: %w", steps.ErrOver, err)
 	case err != nil:
 		return steps.Result{}, a.given(ctx, env, r, nil, err)
 	case h != nil:

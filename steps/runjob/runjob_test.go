@@ -290,7 +290,6 @@ func TestWhatDoesNotGoTogetherIsRefused(t *testing.T) {
 	one := int64(1)
 	cases := map[string]map[string]any{
 		"several sources":            {"source": map[string]any{"image": "a", "directory": map[string]any{"path": "."}}},
-		"there is nothing to run":    {"source": map[string]any{}, "image": ""},
 		"is the image already":       {"source": map[string]any{"image": "alpine:3.22"}},
 		"a deployment has none":      {"workload": "deployment", "completions": one},
 		"one script":                 {"shell": true},

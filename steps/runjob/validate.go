@@ -124,8 +124,6 @@ func (a *Action) checkSource() (problems []error) {
 	switch {
 	case count > 1:
 		return []error{errors.New("with.source: it names several sources: name one of directory, git, dockerfile and image")}
-	case count == 0 && a.Image == "":
-		return []error{errors.New("with.source: there is nothing to run: name a source, or an image")}
 	case (kind == "image" && count == 1 || kind == "dockerfile") && a.Image != "":
 		return []error{fmt.Errorf("with.image: source.%s is the image already", kind)}
 	}
