@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -37,8 +38,16 @@ var withNode = sync.OnceValues(func() (_ *rig, err error) {
 	return r, nil
 })
 
-// theNode is the shared lab with a node.
+// theNode is the shared lab with a node, for tests that do not mind others beside them: pods take their time.
 func theNode(t *testing.T) *rig {
+	t.Helper()
+	r := theNodeAlone(t)
+	t.Parallel()
+	return r
+}
+
+// theNodeAlone is the same for a test that does mind.
+func theNodeAlone(t *testing.T) *rig {
 	t.Helper()
 	labtest.NeedNode(t)
 	r, err := withNode()
@@ -369,7 +378,7 @@ func TestSuspendedRunsLeaveTheirJobAtWork(t *testing.T) {
 }
 
 func TestAKubeletThatRestartsLosesNothing(t *testing.T) {
-	r := theNode(t)
+	r := theNodeAlone(t)
 	p := r.worker(t, nil)
 	p.write(t, "plan.yaml", jobPlan("restart", "", "        image: "+lab.ShellImage+"\n        command: [sh, -c, \"for i in $(seq 1 40); do echo line $i of it; sleep 0.2; done\"]\n"))
 	c := p.start(t, "apply", "plan.yaml", "--follow")
@@ -428,4 +437,49 @@ func TestADeploymentStays(t *testing.T) {
 	if left := r.leftovers(t, "server"); len(left) > 0 {
 		t.Errorf("%q", left)
 	}
+}
+
+// TestTheExamplesOfJobsRun runs them as they stand, but for their addresses, which are the lab's: its registry answers for every other, too.
+func TestTheExamplesOfJobsRun(t *testing.T) {
+	r := theNode(t)
+	n := &node{Lab: r.Lab, kube: r.kube}
+	image, err := remote.Image(n.tag(t, r.Registry.Address+"/"+lab.ShellImage), n.registry(t)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Write(n.tag(t, r.Registry.Address+"/library/busybox:1.37"), image, n.registry(t)...); err != nil {
+		t.Fatal(err)
+	}
+	d, err := r.StartDocker(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := r.StartGit(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	repository(t, filepath.Join(g.Dir, "example.git"), map[string]string{"README.md": "read me\n"})
+	p := r.program(t, "API_TOKEN=canary-one", "DB_PASSWORD=canary-two", "DOCKER_HOST="+d.Host, "PATH="+filepath.Dir(d.Program)+":"+os.Getenv("PATH"))
+	for name, tc := range map[string]struct {
+		args []string
+		says string
+	}{
+		"deployment":      {nil, "2 pods are available"},
+		"directory":       {nil, "4 pods: "},
+		"dockerfile":      {[]string{"--set", "registry=" + r.Registry.Address + "/team", "--set", "base=" + lab.ShellImage}, "good morning"},
+		"git":             {[]string{"--set", "repository=" + g.URL + "/example.git", "--set", "steps.tool.source.git.caFile=" + r.CAFile}, "read me"},
+		"image":           {nil, "asking eu as 65532"},
+		"secrets-outputs": {nil, "42 rows in rows.csv"},
+	} {
+		file, err := filepath.Abs(filepath.Join(moduleRoot, "examples", "plans", "jobs-"+name+".yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := p.must(t, 0, append([]string{"apply", file, "--follow"}, tc.args...)...)
+		got.says(t, tc.says)
+		if strings.Contains(got.all(), "canary") {
+			t.Errorf("%s: %s", name, got.all())
+		}
+	}
+	p.must(t, 0, "jobs", "rm", "site", "--force")
 }
