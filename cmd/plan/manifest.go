@@ -16,6 +16,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"plan/internal/objects"
 	"plan/schema"
 )
 
@@ -114,27 +115,7 @@ func plainValue(object any) (any, error) {
 	if err := decoder.Decode(&value); err != nil && err != io.EOF {
 		return nil, fmt.Errorf("read an object again: %w", err)
 	}
-	return wholeNumbers(value), nil
-}
-
-func wholeNumbers(value any) any {
-	switch v := value.(type) {
-	case json.Number:
-		if n, err := v.Int64(); err == nil {
-			return n
-		}
-		f, _ := v.Float64() // what JSON calls a number is one, or too large and infinite
-		return f
-	case []any:
-		for i := range v {
-			v[i] = wholeNumbers(v[i])
-		}
-	case map[string]any:
-		for key := range v {
-			v[key] = wholeNumbers(v[key])
-		}
-	}
-	return value
+	return objects.Numbers(value), nil
 }
 
 // stopped says what does nothing before a run starts it.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"plan/internal/jobs"
+	"plan/internal/objects"
 	"plan/steps"
 )
 
@@ -143,29 +144,8 @@ func typed(kind steps.Type, value any) (any, error) {
 		}
 	case []any:
 		if kind == steps.List {
-			return plain(v), nil
+			return objects.Numbers(v), nil
 		}
 	}
 	return nil, fmt.Errorf("it is not of type %s", kind)
-}
-
-// plain replaces the numbers in a list by int64 and float64.
-func plain(value any) any {
-	switch v := value.(type) {
-	case json.Number:
-		if n, err := v.Int64(); err == nil {
-			return n
-		}
-		f, _ := v.Float64() // what JSON calls a number is one, or too large and infinite
-		return f
-	case []any:
-		for i := range v {
-			v[i] = plain(v[i])
-		}
-	case map[string]any:
-		for key := range v {
-			v[key] = plain(v[key])
-		}
-	}
-	return value
 }
