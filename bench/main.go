@@ -134,10 +134,9 @@ func (b *bench) absolute() (err error) {
 
 func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
 
-// startLab starts real servers in a folder of the bench's. Their variables count before those of a lab that runs already.
+// startLab starts real servers in a folder of the bench's. Their variables come after those of a lab that runs already, and so count.
 func (b *bench) startLab(ctx context.Context, dir, flag string) error {
 	b.talk("start a lab")
-	var env []string
 	// Off by default in this S3 server, on in others: with a TLS handshake for each request all would measure only handshakes.
 	b.env = append(b.env, "VGW_KEEP_ALIVE=true")
 	if out, err := b.command(ctx, []string{b.lab, "up", flag, "--dir", b.path(dir)}).CombinedOutput(); err != nil {
@@ -150,10 +149,9 @@ func (b *bench) startLab(ctx context.Context, dir, flag string) error {
 	for line := range strings.Lines(string(out)) {
 		name, value, ok := strings.Cut(strings.TrimSpace(strings.TrimPrefix(line, "export ")), "=")
 		if ok {
-			env = append(env, name+"="+strings.Trim(value, "'"))
+			b.env = append(b.env, name+"="+strings.Trim(value, "'"))
 		}
 	}
-	b.env = append(env, b.env...)
 	b.env = append(b.env, "XDG_STATE_HOME="+b.path("state"),
 		"AWS_ACCESS_KEY_ID="+b.get("LAB_S3_ACCESS_KEY"), "AWS_SECRET_ACCESS_KEY="+b.get("LAB_S3_SECRET_KEY"))
 	uid, err := b.command(ctx, []string{b.get("LAB_KUBECTL"), "get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}"}).Output()
@@ -180,7 +178,7 @@ func (b *bench) findKubectl() error {
 
 // get is a variable of the lab.
 func (b *bench) get(name string) string {
-	for _, kv := range b.env {
+	for _, kv := range slices.Backward(b.env) {
 		if value, ok := strings.CutPrefix(kv, name+"="); ok {
 			return value
 		}
