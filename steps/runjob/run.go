@@ -166,7 +166,9 @@ func lastLines(o *jobs.Outcome, tails *podlogs.Tail) string {
 
 // given is what becomes of a workload when the attempt does not come to an outcome, and the error of the attempt.
 func (a *Action) given(ctx context.Context, env *steps.Env, r *jobs.Runner, h *jobs.Handle, err error) error {
-	if errclass.Classify(err).Class == errclass.Lost && ctx.Err() == nil || errors.Is(err, jobs.ErrForeign) {
+	// Without a handle nothing was made: the source could not be brought, or the cluster has refused.
+	nothing := ctx.Err() == nil && (h == nil || h.UID == "")
+	if errclass.Classify(err).Class == errclass.Lost && ctx.Err() == nil || errors.Is(err, jobs.ErrForeign) || nothing {
 		return err
 	}
 	timedOut := errors.Is(ctx.Err(), context.DeadlineExceeded)

@@ -240,6 +240,16 @@ func TestAJobThatIsHandedOnIsLeftAtWork(t *testing.T) {
 	}
 }
 
+// TestARefusalIsNotAnUnknownOutcome: who may not make Jobs is told so, though looking for one is refused as well.
+func TestARefusalIsNotAnUnknownOutcome(t *testing.T) {
+	w := world(t)
+	w.Kube.Fail(kubetest.Fault{Path: "/jobs", Status: 403})
+	_, err := action(t, with(nil)).Run(t.Context(), w.Env)
+	if fault := errclass.Classify(err); fault.Class != errclass.Final || fault.Kind != errclass.Denied {
+		t.Errorf("%+v: %v", fault, err)
+	}
+}
+
 func TestAForeignJobOfTheNameIsAnError(t *testing.T) {
 	w := world(t)
 	const foreign = `{"metadata":{"name":"mine","namespace":"default","uid":"other"},"spec":{"suspend":false}}`
