@@ -91,7 +91,8 @@ func kindSchema(kind Kind) (with any, branch map[string]any, err error) {
 	delete(raw, "$schema")
 	delete(raw, "$id")
 	then := map[string]any{"properties": map[string]any{"with": map[string]any{"$ref": "#/$defs/kind." + kind.Name}}}
-	if required, ok := raw["required"].([]any); ok && len(required) > 0 {
+	required, _ := raw["required"].([]any)
+	if least, _ := raw["minProperties"].(float64); len(required) > 0 || least > 0 {
 		then["required"] = []any{"with"}
 	}
 	return admitExpressions(localRefs(raw), true), map[string]any{

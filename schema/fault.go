@@ -149,6 +149,9 @@ func (f *fault) meaning(name string) string {
 		defs, _ := f.v.raw["$defs"].(map[string]any)
 		with, _ := defs["kind."+kind].(map[string]any)
 		required, _ := with["required"].([]any)
+		if len(required) == 0 {
+			return ": " + kind + " needs something to do"
+		}
 		return fmt.Sprintf(": %s needs %s", kind, strings.Join(texts(required), " and "))
 	}
 	description, _ := property["description"].(string)
