@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -91,8 +92,7 @@ func kindSchema(kind Kind) (with any, branch map[string]any, err error) {
 	delete(raw, "$schema")
 	delete(raw, "$id")
 	then := map[string]any{"properties": map[string]any{"with": map[string]any{"$ref": "#/$defs/kind." + kind.Name}}}
-	required, _ := raw["required"].([]any)
-	if least, _ := raw["minProperties"].(float64); len(required) > 0 || least > 0 {
+	if len(needs(raw)) > 0 {
 		then["required"] = []any{"with"}
 	}
 	return admitExpressions(localRefs(raw), true), map[string]any{
@@ -103,6 +103,14 @@ func kindSchema(kind Kind) (with any, branch map[string]any, err error) {
 
 // verbatim are the shared definitions that no expression may stand for or in.
 var verbatim = map[string]bool{"duration": true, "value": true, "secret": true, "source": true, "word": true}
+
+// needs are the fields that a kind cannot do without; those of its then are asked for where nothing is given.
+func needs(kind map[string]any) []string {
+	required, _ := kind["required"].([]any)
+	then, _ := kind["then"].(map[string]any)
+	more, _ := then["required"].([]any)
+	return texts(slices.Concat(required, more))
+}
 
 // localRefs points references to the shared definitions at the bundle's own.
 func localRefs(v any) any {

@@ -148,11 +148,7 @@ func (f *fault) meaning(name string) string {
 		kind := strings.TrimPrefix(ref, "#/$defs/kind.")
 		defs, _ := f.v.raw["$defs"].(map[string]any)
 		with, _ := defs["kind."+kind].(map[string]any)
-		required, _ := with["required"].([]any)
-		if len(required) == 0 {
-			return ": " + kind + " needs something to do"
-		}
-		return fmt.Sprintf(": %s needs %s", kind, strings.Join(texts(required), " and "))
+		return fmt.Sprintf(": %s needs %s", kind, strings.Join(needs(with), " and "))
 	}
 	description, _ := property["description"].(string)
 	if description == "" {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -11,7 +12,11 @@ import (
 // source finds out what SOURCE is, and what it is called.
 func (j *jobRun) source() error {
 	if j.flags.Source == "" {
-		j.name = dnsName(imageName(j.imageFlag()))
+		image := j.imageFlag()
+		if image == "" {
+			return errors.New("there is nothing to run: name a source, or an image with --image")
+		}
+		j.name = dnsName(imageName(image))
 		return nil
 	}
 	found, err := detect.Detect(j.flags.Source, detect.Options{})
