@@ -93,22 +93,48 @@ type Action interface {
 type Needs struct {
 	Places    []Place // each is listed once before the first step
 	Bitwarden bool    // a session of spec.secrets.bitwarden
+
+	// What only a preflight looks at; a run finds out when it comes to it.
+	Images  []Image  // what is run, or built on
+	Pushes  []Image  // the repositories that images are pushed to
+	Sources []Source // what the work is made of
 }
 
 // Place is a part of a store. Keys that the action reads or writes begin with the prefix.
 type Place struct {
-	Store  string // "" is the step's default
-	Prefix string
+	Store   string // "" is the step's default
+	Prefix  string
+	Puts    bool // objects are put there
+	Deletes bool // objects are deleted there
+}
+
+// Image is an image of a container registry, or a repository of one.
+type Image struct {
+	Name string
+	Here bool // the action itself reads or pushes it; else nodes or a builder do, whose logins, routes and trust may be others
+}
+
+// Source is something outside the cluster that the work is made of.
+type Source struct {
+	Name string // "directory ./report", "git https://…"
+
+	// Look finds out whether the source is there and can be used. It reads, and leaves nothing behind. value gives what came by from:. The text
+	// says what was found, never a secret.
+	Look func(ctx context.Context, value func(secrets.Value) (string, error)) (found string, err error)
 }
 
 // Permission is one kind of API call, as the authorizer sees it.
 type Permission struct {
 	Verb        string // get, list, create, …
 	Group       string // "" is the core group
+	Version     string // the one that is asked for, such as v1beta2; "" is any. No right depends on it
 	Resource    string
 	Subresource string
 	Namespace   string // "" is cluster-wide
 	Name        string // "" is any; always empty for create
+
+	// Optional says that the call is made only where the API server has the resource, and that the action does without it where it has not.
+	Optional bool
 }
 
 // Change is one thing that Run would do.

@@ -147,6 +147,8 @@ func (w *world) kubeCommand(ts *testscript.TestScript, _ bool, args []string) {
 		w.kube.BindVolumes()
 	case "fail":
 		w.kube.Fail(kubetest.Fault{Path: args[2], Status: number(ts, args[1])})
+	case "deny": // kube deny VERB RESOURCE [NAME]
+		w.denied = append(w.denied, strings.Join(args[1:], " "))
 	case "calls":
 		n := 0
 		for _, r := range w.kube.Requests() {

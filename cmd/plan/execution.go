@@ -56,8 +56,11 @@ func (e *execution) narrow() (err error) {
 	return nil
 }
 
-// settle decides which run this is, once the cluster is connected and before anything else is asked: it takes the lock, too.
+// settle decides which run this is, once the cluster is connected and its rights are there, before anything else is asked: it takes the lock, too.
 func (e *execution) settle(ctx context.Context) error {
+	if err := e.checkRights(ctx); err != nil {
+		return err
+	}
 	if err := e.nameRun(); err != nil {
 		return err
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 // laterVerbs are commands that this version has not. They are refused by name.
-var laterVerbs = []string{"diff", "render", "preflight", "rbac", "cronjob"}
+var laterVerbs = []string{"diff", "render", "preflight", "cronjob"}
 
 // later is what schema.NewValidator refuses by name: nothing at present.
 func later() []string { return nil }

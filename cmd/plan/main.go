@@ -23,6 +23,8 @@ type CLI struct {
 	Backup   BackupCmd   `cmd:"" help:"Look at backups: list, show, compare, check."`
 	Restore  RestoreCmd  `cmd:"" help:"Restore from a backup: show what would be done, ask, do it."`
 
+	RBAC RBACCmd `cmd:"" name:"rbac" help:"Print the ServiceAccount and the least rights with which a plan can run in the cluster."`
+
 	Runs   RunsCmd   `cmd:"" help:"List runs, and when each plan last succeeded."`
 	Status StatusCmd `cmd:"" help:"Show what became of the steps of a run."`
 	Logs   LogsCmd   `cmd:"" help:"Show what the steps of a run said."`

@@ -66,6 +66,14 @@ const (
 
 // prepare decodes what the plan says of cluster, secrets and stores, and reads what is on this machine. It opens no connection.
 func (s *session) prepare() error {
+	if err := s.readSpecs(); err != nil {
+		return err
+	}
+	return s.resolver.ReadLoadTime()
+}
+
+// readSpecs is prepare without reading any value.
+func (s *session) readSpecs() error {
 	l, a := s.loaded, s.app
 	s.specs, s.stores = map[string]stores.Spec{}, map[string]objectstore.Store{}
 	if err := steps.Decode(l.Cluster, &s.cluster); err != nil {
@@ -83,7 +91,7 @@ func (s *session) prepare() error {
 		return err
 	}
 	s.addSources()
-	return s.resolver.ReadLoadTime()
+	return nil
 }
 
 // decodeStores reads the stores in use. A plan that names none has ./backups, but never in a pod, where it would be gone with the pod.

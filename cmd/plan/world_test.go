@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,6 +32,7 @@ type world struct {
 	hook    *hook
 	other   *hook // another cluster, which nobody should ever ask
 	token   string
+	denied  []string // rights that the cluster does not give: VERB RESOURCE, or with a name
 	project string
 	ids     map[string]string // of secrets in Bitwarden
 
@@ -52,6 +54,10 @@ const bucket = "vault-77"
 func newWorld(t *testing.T) *world {
 	w := &world{kube: kubetest.New(t), s3: s3test.New(bucket), bw: bwtest.New(), hook: newHook(), other: newHook(), ids: map[string]string{}}
 	w.s3.AccessKey = canary("access")
+	w.kube.Allow = func(a kube.Access) bool {
+		call := a.Verb + " " + a.Resource
+		return !slices.Contains(w.denied, call) && !slices.Contains(w.denied, call+" "+a.Name)
+	}
 	for _, server := range []struct {
 		handler http.Handler
 		url     *string

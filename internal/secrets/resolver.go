@@ -86,6 +86,25 @@ func (r *Resolver) Sources() []Source {
 	return slices.Clone(r.order)
 }
 
+// Wanted is a source with the fields that take their value from it.
+type Wanted struct {
+	Source
+	Fields []string
+}
+
+// Wanted lists all sources as Sources does, and the access token of Bitwarden where one is needed. Nothing is read.
+func (r *Resolver) Wanted() (list []Wanted) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.users) > 0 || slices.ContainsFunc(r.order, inBitwarden) {
+		_ = r.addToken() // that there is none is told by whoever reads
+	}
+	for _, s := range r.order {
+		list = append(list, Wanted{s, slices.Clone(r.fields[s])})
+	}
+	return list
+}
+
 // Masker hides all values that were read, also those that are read later.
 func (r *Resolver) Masker() *Masker { return r.o.Masker }
 

@@ -52,6 +52,9 @@ type Server struct {
 	// React may be nil. It is what admission and controllers do: it may change an object (by its kind) before it is stored or, with an
 	// error, refuse it.
 	React func(verb, kind string, object map[string]any) error
+
+	// Allow answers what a client asks about its rights; nil: it has all.
+	Allow func(kube.Access) bool
 }
 
 // list is one resource.
@@ -177,6 +180,9 @@ func (s *Server) serve(r *http.Request) (int, string) {
 			s.bind()
 		}
 		return s.read(r)
+	}
+	if r.URL.Path == accessReviews {
+		return s.review(r)
 	}
 	return s.write(r)
 }
