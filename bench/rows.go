@@ -42,7 +42,7 @@ func (b *bench) measureAll(ctx context.Context) error {
 	for _, r := range []struct {
 		name    string
 		measure func(context.Context) error
-	}{{"1", b.start}, {"2", b.validate}, {"3", b.validateMany}, {"4", b.chain}, {"5", b.journal}, {"10", b.pack}, {"11", b.verifyEtcd}, {"12", b.verifyLonghorn}, {"6", b.backup}, {"6", b.moreVolumes}, {"7", b.prune}, {"7", b.many}, {"8", b.oneJob}, {"9", b.manyPods}, {"14", b.idle}} {
+	}{{"1", b.start}, {"2", b.validate}, {"3", b.validateMany}, {"4", b.chain}, {"5", b.journal}, {"13", b.render}, {"10", b.pack}, {"11", b.verifyEtcd}, {"12", b.verifyLonghorn}, {"6", b.backup}, {"6", b.moreVolumes}, {"7", b.prune}, {"7", b.many}, {"8", b.oneJob}, {"9", b.manyPods}, {"14", b.idle}} {
 		if !b.wants(r.name) {
 			continue
 		}

@@ -109,11 +109,18 @@ func (l *loader) checkStep(d *decl, storesKnown bool) {
 	if storesKnown {
 		l.store(d, n, with)
 	}
-	if l.opts.Check == nil {
-		return
+	if l.opts.Check != nil {
+		l.faults(d, n, l.opts.Check(d.step, with))
 	}
-	for _, fault := range l.opts.Check(d.step, with) {
-		l.fail(schema.At(n, fault.Path), schema.Join(d.path+".with", fault.Path), "%s", fault.Message)
+	if l.lang.kinds[d.step.Uses].Renders && len(l.problems) == before {
+		l.checkPreview(d, n)
+	}
+}
+
+// faults reports what was found in the fields of a step.
+func (l *loader) faults(d *decl, with *yaml.Node, found []Fault) {
+	for _, fault := range found {
+		l.fail(schema.At(with, fault.Path), schema.Join(d.path+".with", fault.Path), "%s", fault.Message)
 	}
 }
 

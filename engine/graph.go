@@ -20,7 +20,8 @@ type decl struct {
 	step  *Step
 	with  *template
 
-	limits []func() // hold timeout and deadline, where they read the matrix, against an instance
+	limits  []func()  // hold timeout and deadline, where they read the matrix, against an instance
+	timeout *template // nil when it is a duration as it stands
 
 	number int
 	before *ancestry // of all steps upstream; nil until asked for

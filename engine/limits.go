@@ -23,6 +23,9 @@ func (l *loader) limit(d *decl, name string, fallback time.Duration) func(values
 		return func(values) (time.Duration, error) { return fixed, nil }
 	}
 	t := l.template(n, path, l.place(d, false))
+	if name == "timeout" {
+		d.timeout = t
+	}
 	eval := func(v values) (time.Duration, error) {
 		result, err := t.eval(v)
 		if err != nil {

@@ -75,6 +75,9 @@ type LoadOptions struct {
 	// Check looks at a step's fields as far as they are known: what the schema cannot see. Where fields read the step's matrix, it
 	// is asked once per instance, in their order.
 	Check func(step *Step, with map[string]any) []Fault
+	// CheckPreview is the same for steps of kinds that render, where something in their fields waits for the run: it gets all of them, with
+	// placeholders as in Step.Preview.
+	CheckPreview func(step *Step, with map[string]any) []Fault
 }
 
 // loader loads one plan.

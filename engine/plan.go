@@ -74,7 +74,8 @@ type Step struct {
 	Inputs func(*Vars) (Inputs, error)
 
 	// Preview is Inputs without a run, of which Vars has the id, the name and the matrix: an expression that reads more of the run
-	// stands as the string UNKNOWN(the expression). Where a field cannot be any string the error is a schema.Problems.
+	// stands as the string UNKNOWN(the expression), or as a list of that one string where it is a list. Where a field cannot be any string
+	// the error is a schema.Problems; of kinds that render Load has told it.
 	Preview func(*Vars) (Inputs, error)
 
 	Pos schema.Pos // where the step begins in the file
@@ -150,6 +151,10 @@ type Kind struct {
 
 	// ExitCodes says that an error of a Do may tell exit codes: it, or one that it wraps, has a method ExitCodes() []int. Empty is not known.
 	ExitCodes bool
+
+	// Renders says that what a step makes is shown before the run. What only the run can know may stand there as text, and nowhere else: where
+	// a field cannot be any text it is a problem of the plan.
+	Renders bool
 }
 
 // Output is a declared output; its type is string, integer, number, boolean, duration or list.

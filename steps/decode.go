@@ -81,11 +81,8 @@ func (d *decoder) setSelf(path string, v any, to any) {
 		}
 		return
 	}
-	var node yaml.Node
-	err := node.Encode(v)
-	if err == nil {
-		err = to.(yaml.Unmarshaler).UnmarshalYAML(&node)
-	}
+	// Not yaml.Node's own Encode, which writes text and reads it again: not all texts come back as they were.
+	err := to.(yaml.Unmarshaler).UnmarshalYAML(schema.Node(v))
 	if several := (*yaml.TypeError)(nil); errors.As(err, &several) {
 		for _, message := range several.Errors {
 			// The node has no place in a file; whoever has the file knows the path's.

@@ -70,6 +70,16 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+// TestTextsArriveAsTheyAre, also those that are hard to write as YAML.
+func TestTextsArriveAsTheyAre(t *testing.T) {
+	for _, text := range []string{"\t ---\n", "\n\t", " a\n", "\n", "\n\n", "- a", "!!str x", "null", "a\r\nb", "ü\u2028", "#", "'", "---\n"} {
+		var got action
+		if err := steps.Decode(map[string]any{"text": text}, &got); err != nil || got.Text.Literal != text {
+			t.Errorf("%q arrives as %q: %v", text, got.Text.Literal, err)
+		}
+	}
+}
+
 func TestDecodeRefuses(t *testing.T) {
 	const canary = "canary-7Qw"
 	cases := map[string]struct {

@@ -22,6 +22,8 @@ type Scope struct {
 
 	Timeout time.Duration // of this attempt, after which its context ends; no part of any name
 	Dir     string        // what relative paths are relative to: the plan file's folder; no part of any name
+
+	Runnable bool // rendered for kubectl apply: as what runs by itself; no part of any name
 }
 
 // Hash is the first n hex digits (at most 64) of SHA-256 over run, step, instance and whatever else must tell names apart. The parts are

@@ -48,6 +48,13 @@ type Kind struct {
 	// Once tells of a step as it is written whether it can have one attempt and no matrix only, and by which field; "" if it can have more.
 	Once func(with map[string]any) (field string)
 
+	// Early looks at an action in which UNKNOWN(…) stands for what only the run can know. Its objects are shown before the run, so that numbers,
+	// names and labels in them cannot wait for it; only text can. nil: steps of the kind make no objects.
+	Early func(Action) error
+
+	// Check says that the result is a verdict, and that nothing is changed. What the step may not read makes the verdict unknown.
+	Check bool
+
 	// ExitCodes says that an error of Run may tell exit codes, so that steps may name some in retry.exitCodes: the error, or one that it
 	// wraps, has a method ExitCodes() []int with that of each failed pod's main container; empty where they are not known.
 	ExitCodes bool
@@ -83,7 +90,7 @@ type Action interface {
 	Permissions(Scope) []Permission
 	// Render gives the Kubernetes objects that Run would create.
 	Render(Scope) ([]runtime.Object, error)
-	// Plan reads and tells what Run would change.
+	// Plan reads and tells what Run would change; with an error, what Run would do all the same before it fails.
 	Plan(context.Context, *Env) ([]Change, error)
 	// Run makes the changes.
 	Run(context.Context, *Env) (Result, error)
@@ -119,7 +126,7 @@ type Source struct {
 	Name string // "directory ./report", "git https://…"
 
 	// Look finds out whether the source is there and can be used. It reads, and leaves nothing behind. value gives what came by from:. The text
-	// says what was found, never a secret.
+	// says what was found, never a secret. nil: only pods come to it.
 	Look func(ctx context.Context, value func(secrets.Value) (string, error)) (found string, err error)
 }
 

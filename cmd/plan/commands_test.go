@@ -147,7 +147,15 @@ func (w *world) kubeCommand(ts *testscript.TestScript, _ bool, args []string) {
 		w.kube.BindVolumes()
 	case "fail":
 		w.kube.Fail(kubetest.Fault{Path: args[2], Status: number(ts, args[1])})
+	case "allow": // all that was denied
+		w.rights.Lock()
+		defer w.rights.Unlock()
+		w.denied = nil
+	case "serve": // kube serve GROUP VERSION RESOURCE
+		w.kube.Add(kube.Resource{Group: args[1], Version: args[2], Resource: args[3]}, "Any")
 	case "deny": // kube deny VERB RESOURCE [NAME]
+		w.rights.Lock()
+		defer w.rights.Unlock()
 		w.denied = append(w.denied, strings.Join(args[1:], " "))
 	case "calls":
 		n := 0

@@ -1,47 +1,53 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/runtime"
-
 	"plan/engine"
 	"plan/internal/kube"
 	"plan/internal/printable"
-	"plan/internal/report"
 	"plan/schema"
 	"plan/steps"
 )
 
 // DryRunFlag says that nothing is done.
 type DryRunFlag struct {
-	DryRun string `name:"dry-run" help:"client: print the manifests that would be made, offline, as -o text, yaml or json." enum:"none,client,server" default:"none" placeholder:"client"`
+	DryRun string `name:"dry-run" help:"client: print the manifests that would be made, offline, as -o text, yaml or json. server: have the API server admit them, and keep nothing." enum:"none,client,server" default:"none" placeholder:"client|server"`
 }
 
 // renderedRun is the run whose names a rendering shows where no other is named.
 const renderedRun = "render"
 
-// fits refuses what does not go together.
+// fits refuses what does not go together, of a command that has only the manifest to show.
 func (f DryRunFlag) fits(output string) error {
-	switch {
-	case f.DryRun == "server":
-		return usage(errors.New("the flag --dry-run=server is not in this version of plan; --dry-run=client prints the manifests offline"))
-	case f.DryRun == "client" && !slices.Contains([]string{"text", "yaml", "json"}, output):
-		return usage(fmt.Errorf("--dry-run=client prints manifests: -o is text, yaml or json, and not %s", output))
+	if f.DryRun == "server" {
+		return usage(errors.New("--dry-run=server is for apply and run; --dry-run=client prints the manifest, offline"))
+	}
+	return f.shows(output)
+}
+
+// shows refuses formats that are none for manifests.
+func (f DryRunFlag) shows(output string) error {
+	if f.DryRun != "none" && !slices.Contains([]string{"text", "yaml", "json"}, output) {
+		return usage(fmt.Errorf("--dry-run=%s prints manifests: -o is text, yaml or json, and not %s", f.DryRun, output))
 	}
 	return nil
 }
 
-// start runs a plan, or shows what it would make.
+// start runs a plan, or shows what it would make, or has the API server look at that.
 func (a *app) start(r *request, f RunFlags, d DryRunFlag) error {
-	if err := d.fits(f.Output); err != nil {
+	if err := d.shows(f.Output); err != nil {
 		return err
 	}
-	if d.DryRun == "client" {
+	switch d.DryRun {
+	case "client":
 		return a.dryRun(r, f)
+	case "server":
+		return a.dryRunServer(r, f)
 	}
 	return a.apply(r, f)
 }
@@ -50,43 +56,65 @@ func (a *app) start(r *request, f RunFlags, d DryRunFlag) error {
 type rendered struct {
 	step     *engine.Step
 	instance string // canonical JSON of the matrix values
+	inputs   engine.Inputs
+	action   steps.Action
 	remark   string // why there is nothing
-	objects  []runtime.Object
+	objects  []encoded
 }
 
 // dryRun prints what the steps would make. It opens no connection and reads no secret.
 func (a *app) dryRun(r *request, f RunFlags) error {
-	plan, err := a.load(r)
+	d, err := a.renderer(r)
 	if err != nil {
 		return err
 	}
-	s := &session{loaded: plan, app: a, run: r.run}
-	if s.run == "" {
-		s.run = renderedRun
+	d.kube = d.offlineClient()
+	list, err := d.all()
+	if err != nil {
+		return err
 	}
-	if err := engine.CheckRunID(s.run); err != nil {
-		return usage(fmt.Errorf("--run-id: %w", err))
+	return a.show(list, showing{output: f.Output, strict: f.Strict})
+}
+
+// renderer makes the objects of steps. No value is read for it, and nothing is opened.
+type renderer struct {
+	*session
+	left     map[string]string // steps that are left out, with the reason
+	pick     string            // a step, or an instance of one: the only one that is wanted
+	runnable bool              // the objects are for kubectl
+}
+
+func (a *app) renderer(r *request) (*renderer, error) {
+	plan, err := a.load(r)
+	if err != nil {
+		return nil, err
 	}
-	var left map[string]string
+	d := &renderer{session: &session{loaded: plan, app: a, run: cmp.Or(r.run, renderedRun)}}
+	if err := engine.CheckRunID(d.run); err != nil {
+		return nil, usage(fmt.Errorf("--run-id: %w", err))
+	}
 	if r.leave != nil {
-		if left, err = r.leave(plan.Plan); err != nil {
-			return usage(err)
+		if d.left, err = r.leave(plan.Plan); err != nil {
+			return nil, usage(err)
 		}
 	}
-	if err := steps.Decode(plan.Cluster, &s.cluster); err != nil {
-		return usage(fmt.Errorf("read spec.cluster: %w", err))
+	if err := steps.Decode(plan.Cluster, &d.cluster); err != nil {
+		return nil, usage(fmt.Errorf("read spec.cluster: %w", err))
 	}
-	s.kube = s.offlineClient()
-	var list []rendered
+	return d, nil
+}
+
+// all renders the steps in their order. All that is wrong comes at once.
+func (d *renderer) all() (list []rendered, err error) {
 	var faults []error
-	for _, step := range ordered(plan.Plan) {
-		one, err := s.render(step, left[step.ID])
-		list, faults = append(list, one...), append(faults, err)
+	for _, step := range ordered(d.Plan) {
+		some, err := d.step(step)
+		list, faults = append(list, some...), append(faults, err)
 	}
 	if err := errors.Join(faults...); err != nil {
-		return invalidRendering(err)
+		return nil, invalidRendering(err)
 	}
-	return a.printRendering(list, f)
+	return list, nil
 }
 
 // invalidRendering is the error of a plan that cannot be rendered: problems of its fields come as those of the file do.
@@ -126,49 +154,77 @@ func (s *session) offlineClient() *kube.Client {
 	return client
 }
 
-// render evaluates a step and asks its kind for the objects.
-func (s *session) render(step *engine.Step, leftOut string) (list []rendered, err error) {
+// step evaluates a step and asks its kind for the objects.
+func (d *renderer) step(step *engine.Step) (list []rendered, err error) {
+	whole := d.pick == "" || d.pick == step.ID
 	switch {
-	case leftOut != "":
-		return []rendered{{step: step, remark: leftOut}}, nil
-	case step.Never:
+	case d.left[step.ID] != "":
+		return []rendered{{step: step, remark: d.left[step.ID]}}, nil
+	case step.Never && whole:
 		return []rendered{{step: step, remark: "never runs: its condition is false"}}, nil
-	case step.Matrix == nil:
-		one, err := s.renderOne(step, nil)
+	case step.Matrix == nil && whole:
+		one, err := d.one(step, nil)
 		return []rendered{one}, err
+	case step.Matrix == nil:
+		return nil, nil
 	}
 	var faults []error
 	for _, instance := range step.Matrix.Instances {
-		one, err := s.renderOne(step, instance)
-		list, faults = append(list, one), append(faults, err)
+		if whole || d.pick == engine.InstanceID(step.ID, instance.Key) {
+			one, err := d.one(step, instance)
+			list, faults = append(list, one), append(faults, err)
+		}
 	}
 	return list, errors.Join(faults...)
 }
 
-func (s *session) renderOne(step *engine.Step, instance *engine.Instance) (rendered, error) {
+func (d *renderer) one(step *engine.Step, instance *engine.Instance) (one rendered, err error) {
+	if d.kinds[step.Uses].Early == nil {
+		one = rendered{step: step, remark: "makes no objects of Kubernetes: it works by itself"}
+		if instance != nil {
+			one.instance = instance.Key
+		}
+		return one, nil
+	}
+	if one, err = d.previewed(step, instance); err != nil {
+		return one, err
+	}
+	scope := one.scope(d.session)
+	scope.Runnable = d.runnable
+	objects, err := one.action.Render(scope)
+	if err == nil {
+		one.objects, err = encode(objects)
+	}
+	if err != nil {
+		return one, fmt.Errorf("render step %s: %w", one.name(), err)
+	}
+	return one, nil
+}
+
+// previewed decodes a step's fields as far as they are known without a run.
+func (s *session) previewed(step *engine.Step, instance *engine.Instance) (rendered, error) {
 	one := rendered{step: step}
 	vars := &engine.Vars{Run: engine.RunVars{ID: s.run, Name: s.Name}}
 	if instance != nil {
 		one.instance, vars.Matrix = instance.Key, instance.Values
 	}
-	inputs, err := step.Preview(vars)
-	if err != nil {
+	var err error
+	if one.inputs, err = step.Preview(vars); err != nil {
 		return one, err
 	}
-	action := s.kinds[step.Uses].New()
-	if err := steps.Decode(inputs.With, action); err != nil {
+	one.action = s.kinds[step.Uses].New()
+	if err := steps.Decode(one.inputs.With, one.action); err != nil {
 		return one, fmt.Errorf("render step %s: %w", one.name(), err)
 	}
+	return one, nil
+}
+
+// scope is that of the step's first attempt.
+func (r *rendered) scope(s *session) steps.Scope {
 	scope := s.scope()
-	scope.Run, scope.Step, scope.Instance, scope.Attempt = s.run, step.ID, one.instance, 1
-	scope.Timeout, scope.Dir = inputs.Timeout, s.baseDir
-	if one.objects, err = action.Render(scope); err != nil {
-		return one, fmt.Errorf("render step %s: %w", one.name(), err)
-	}
-	if len(one.objects) == 0 {
-		one.remark = "makes no objects of Kubernetes: it works by itself"
-	}
-	return one, checkKnown(one)
+	scope.Run, scope.Step, scope.Instance, scope.Attempt = s.run, r.step.ID, r.instance, 1
+	scope.Timeout, scope.Dir = r.inputs.Timeout, s.baseDir
+	return scope
 }
 
 func (r *rendered) name() string { return engine.InstanceID(r.step.ID, r.instance) }
@@ -186,58 +242,4 @@ func (r *rendered) title() string {
 		text += ": " + r.remark
 	}
 	return printable.String(text)
-}
-
-// printRendering prints objects to stdout, and to stderr what is to be known about them.
-func (a *app) printRendering(list []rendered, f RunFlags) error {
-	var all []runtime.Object
-	for _, one := range list {
-		all = append(all, one.objects...)
-	}
-	var err error
-	switch f.Output {
-	case "json":
-		err = a.printList(all)
-	case "yaml":
-		err = a.printManifests(all)
-	default:
-		for _, one := range list {
-			if _, err := fmt.Fprintf(a.out, "# %s\n", one.title()); err != nil {
-				return err
-			}
-			if err := a.printManifests(one.objects); err != nil {
-				return err
-			}
-		}
-	}
-	if err != nil {
-		return err
-	}
-	if what := stopped(all); what != "" {
-		fmt.Fprintf(a.err, "plan: %s: a run starts them when all that they need is there\n", what)
-	}
-	return a.tellUnknown(all, f.Strict)
-}
-
-// tellUnknown lists what stands as UNKNOWN(…).
-func (a *app) tellUnknown(all []runtime.Object, strict bool) error {
-	var lines []string
-	for _, object := range all {
-		found, err := unknowns(object)
-		if err != nil {
-			return err
-		}
-		lines = append(lines, found...)
-	}
-	if len(lines) == 0 {
-		return nil
-	}
-	fmt.Fprintf(a.err, "plan: %s only a run can know:\n", report.Plural(len(lines), "value"))
-	for _, line := range lines {
-		fmt.Fprintln(a.err, "  "+printable.String(line))
-	}
-	if strict {
-		return exit{code: engine.ExitInvalid}
-	}
-	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -18,6 +19,9 @@ import (
 	"gopkg.in/yaml.v3"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"pgregory.net/rapid"
+
+	"plan/steps"
+	"plan/steps/all"
 )
 
 // doorbell is a server that counts who comes.
@@ -244,17 +248,28 @@ func TestAnHourAndAHalfIsADuration(t *testing.T) {
 	}
 }
 
-// Whatever stands in an object, its YAML says the same as its JSON, to the readers that kubectl has and to ours.
+// anything is a value of an object, of some depth.
+func anything(text *rapid.Generator[string], depth int) *rapid.Generator[any] {
+	all := []*rapid.Generator[any]{
+		text.AsAny(), rapid.Int64().AsAny(), rapid.Bool().AsAny(), rapid.Just[any](nil),
+		rapid.SampledFrom([]float64{0.5, -1e-9, 1e21, 3, 1.7976931348623157e308}).AsAny(),
+	}
+	if depth > 0 {
+		inner := anything(text, depth-1)
+		all = append(all, rapid.SliceOfN(inner, 0, 3).AsAny(), rapid.MapOfN(text, inner, 0, 3).AsAny())
+	}
+	return rapid.OneOf(all...)
+}
+
+// Whatever stands in objects, their YAML says the same as their JSON, to the readers that kubectl has and to ours.
 func TestManifestsSayWhatTheObjectsDo(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.OneOf(rapid.String(), rapid.StringMatching(`[ \n\t#:'"&*!|>%@{}\[\],?-]{0,12}`), rapid.SampledFrom([]string{
+	text := rapid.OneOf(rapid.String(), rapid.StringMatching(`[ \n\t#:'"&*!|>%@{}\[\],?-]{0,12}`), rapid.StringMatching(`([a-z -]{0,9}\n){1,4}[a-z ]{0,3}`),
+		rapid.Just(strings.Repeat("long ", 300)), rapid.SampledFrom([]string{
 			"yes", "no", "on", "off", "y", "n", "~", "null", "0x1F", "1e3", "0123", "1_000", "12:30:45", ".inf", "=", "<<", "---", "...",
-			"\n", " a\n b\n", "a\n\n", "\u2028", "\ufeff", "2001-01-01", "!!binary x", "\x00", "\x1b[31m", "\u202e",
+			"\n", " a\n b\n", "a\n\n", "a\n---\nb", "\u2028", "\ufeff", "\U0001f600", "2001-01-01", "!!binary x", "\x00", "\x1b[31m", "\u202e", "<&>",
 		}))
-		object := map[string]any{
-			"kind": "X", "a": text.Draw(t, "a"), text.Draw(t, "key"): rapid.SliceOf(text).Draw(t, "list"),
-			"n": rapid.Int64().Draw(t, "n"), "f": rapid.Bool().Draw(t, "f"),
-		}
+	rapid.Check(t, func(t *rapid.T) {
+		object := map[string]any{"kind": "X", "a": anything(text, 3).Draw(t, "a"), text.Draw(t, "key"): anything(text, 3).Draw(t, "b")}
 		data, err := json.Marshal(object)
 		if err != nil {
 			t.Fatal(err)
@@ -267,24 +282,36 @@ func TestManifestsSayWhatTheObjectsDo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		asJSON, err := utilyaml.ToJSON(written)
-		if err != nil {
-			t.Fatalf("kubectl could not read it: %v\n%s", err, written)
-		}
-		var got, ours any
-		if err := json.Unmarshal(asJSON, &got); err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Fatalf("%s\n%s", diff, written)
-		}
+		var ours any
 		if err := yaml.Unmarshal(written, &ours); err != nil {
-			t.Fatal(err)
+			t.Fatalf("we could not read it: %v\n%s", err, written)
 		}
-		if bytes.ContainsAny(written, "\x00\x1b\x7f") {
+		twice := fmt.Sprintf("---\n%s---\n%s", written, written)
+		decoder := utilyaml.NewYAMLOrJSONDecoder(strings.NewReader(twice), 4096)
+		for range 2 {
+			var got any
+			if err := decoder.Decode(&got); err != nil {
+				t.Fatalf("kubectl could not read it: %v\n%s", err, twice)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatalf("%s\n%s", diff, written)
+			}
+		}
+		if bytes.ContainsAny(written, "\x00\x1b\x7f\u202e") {
 			t.Fatalf("a terminal would obey it: %q", written)
 		}
 	})
+}
+
+// TestKindsThatMakeObjectsSayWhatCannotWait: what others render would not be shown.
+func TestKindsThatMakeObjectsSayWhatCannotWait(t *testing.T) {
+	for _, kind := range all.Kinds() {
+		action := kind.New()
+		objects, err := action.Render(steps.Scope{Plan: "p", Run: "r", Step: "s", Attempt: 1})
+		if makes := len(objects) > 0 || err != nil; makes != (kind.Early != nil) {
+			t.Errorf("%s: it makes objects: %t (%v); it tells what cannot wait for the run: %t", kind.Name, makes, err, kind.Early != nil)
+		}
+	}
 }
 
 func TestUnknownsAreFoundToTheirClosingBracket(t *testing.T) {

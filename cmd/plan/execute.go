@@ -15,10 +15,15 @@ import (
 	"plan/internal/runstore"
 )
 
-// keepRuns and keepRunsFor say which runs stay on this machine: of each plan the newest, and all of the last time.
+// keepRuns and keepRunsFor say which runs stay on this machine: of each plan the newest, and all of the last time. A cluster keeps fewer: they
+// are in its etcd.
 const (
 	keepRuns    = 100
 	keepRunsFor = 365 * 24 * time.Hour
+
+	keepInCluster    = 30
+	keepInClusterFor = 90 * 24 * time.Hour
+	forgetTimeout    = 5 * time.Second
 )
 
 // cancelEvery is how often a run that is recorded in the cluster looks whether it was cancelled.
@@ -170,24 +175,36 @@ type quiet struct{ report.Printer }
 
 func (q quiet) Close() error { _ = q.Printer.Close(); return nil }
 
-// forget removes old runs of this machine. That it cannot is told and no failure. All runs have to be read for it, so it is done only where
-// there are many, and then every so often.
+// forget removes old runs. That it cannot is told and no failure.
 func (e *execution) forget(ctx context.Context) {
-	const often = 8
-	local, ok := e.runs.(*runstore.LocalStore)
-	if !ok {
-		return
-	}
-	if n := local.Count(); n <= keepRuns || n%often != 0 {
-		return
-	}
-	list, err := e.runs.List(ctx)
-	for _, old := range runstore.Expired(list, keepRuns, keepRunsFor, time.Now()) {
-		err = errors.Join(err, e.runs.Delete(ctx, old.ID))
-	}
-	if err != nil {
+	if err := e.forgetOld(ctx); err != nil {
 		fmt.Fprintln(e.app.err, "plan: remove old runs: "+printable.String(err.Error()))
 	}
+}
+
+// forgetOld removes on this machine old runs of all plans; all have to be read for it, so it is done only where there are many, and then every
+// so often. In a cluster those of this plan go, for other plans there are other people's.
+func (e *execution) forgetOld(ctx context.Context) error {
+	const often = 8
+	keep, since := keepRuns, keepRunsFor
+	local, ok := e.runs.(*runstore.LocalStore)
+	if ok {
+		if n := local.Count(); n <= keepRuns || n%often != 0 {
+			return nil
+		}
+	} else {
+		keep, since = keepInCluster, keepInClusterFor
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, forgetTimeout)
+		defer cancel()
+	}
+	list, err := e.runs.List(ctx)
+	for _, old := range runstore.Expired(list, keep, since, time.Now()) {
+		if ok || old.Plan == e.Name {
+			err = errors.Join(err, e.runs.Delete(ctx, old.ID))
+		}
+	}
+	return err
 }
 
 // record makes the run's journal, or opens that of the run that goes on.

@@ -70,15 +70,6 @@ func TestOlderVariables(t *testing.T) {
 	}
 }
 
-// What this version has is not refused as a later one's.
-func TestLaterIsNotYet(t *testing.T) {
-	for _, verb := range []string{"apply", "validate", "run", "jobs", "secret", "schema", "version"} {
-		if slices.Contains(laterVerbs, verb) {
-			t.Errorf("the command %s is there and is refused", verb)
-		}
-	}
-}
-
 // The folder of this cluster's backups is what is listed before the first step, as the step itself will do: a key may be allowed no more.
 func TestTheClustersFolderIsListedBeforeTheFirstStep(t *testing.T) {
 	want := map[string]string{"backup-pvs": "pv-backups/home/", "backup-nodes": "nodes-backups/home/", "prune": "pv-backups/home/"}

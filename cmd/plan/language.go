@@ -37,7 +37,7 @@ func newLanguage() (*language, error) {
 
 // engineKind is what the engine knows of a kind.
 func engineKind(k steps.Kind) engine.Kind {
-	known := engine.Kind{Name: k.Name, Schema: k.Schema, Outputs: engineOutputs(k.Outputs), Attempts: k.Attempts, Timeout: k.Timeout, ExitCodes: k.ExitCodes}
+	known := engine.Kind{Name: k.Name, Schema: k.Schema, Outputs: engineOutputs(k.Outputs), Attempts: k.Attempts, Timeout: k.Timeout, ExitCodes: k.ExitCodes, Renders: k.Early != nil}
 	if k.Declares != nil {
 		known.Declares = func(with map[string]any) []engine.Output { return engineOutputs(k.Declares(with)) }
 	}
@@ -71,6 +71,8 @@ type request struct {
 	offline bool // tolerates required parameters without a value
 	derived bool // src has other steps than the file that is meant, so variables for its steps do not concern it
 
+	environ map[string]string // the variables of the pod that is to run it; nil: those of this process
+
 	run    string                                        // the new run's id; empty: one is made
 	leave  func(*engine.Plan) (map[string]string, error) // which steps are left out, and why; nil: none
 	resume *resumption                                   // nil for a new run
@@ -97,11 +99,26 @@ func (a *app) load(r *request) (*loaded, error) {
 		l.actions[step.ID] = append(l.actions[step.ID], action)
 		return append(faults, l.once(step, with)...)
 	}
+	options.CheckPreview = l.early
 	l.Plan, err = lang.Load(r.src, options)
 	if err != nil {
 		return nil, err
 	}
 	return l, nil
+}
+
+// early looks at a step whose objects are shown before a run, with UNKNOWN(…) for what only a run can know.
+func (l *loaded) early(step *engine.Step, with map[string]any) []engine.Fault {
+	kind := l.kinds[step.Uses]
+	action := kind.New()
+	err := steps.Decode(with, action)
+	if err == nil {
+		err = kind.Early(action)
+	}
+	if err == nil {
+		return nil
+	}
+	return []engine.Fault{{Message: "only a run can know what stands here as UNKNOWN(…), and it has to be known before: " + err.Error()}}
 }
 
 // once gives a step one attempt where another could only meet the first.
@@ -127,10 +144,19 @@ func (r *request) kept() string {
 
 // loadOptions is what may override the plan's file.
 func (a *app) loadOptions(r *request) engine.LoadOptions {
+	getenv, lookup, environ := a.getenv, os.LookupEnv, os.Environ()
+	if r.environ != nil {
+		getenv = func(name string) string { return r.environ[name] }
+		lookup = func(name string) (string, bool) { value, ok := r.environ[name]; return value, ok }
+		environ = nil
+		for name, value := range r.environ {
+			environ = append(environ, name+"="+value)
+		}
+	}
 	return engine.LoadOptions{
-		Overrides: func(file map[string]any) ([]engine.Override, error) { return r.overrides(file, a.getenv) },
-		Variables: r.variables(os.Environ()), Flags: r.flags, Set: r.set,
-		Getenv: os.LookupEnv, Offline: r.offline,
+		Overrides: func(file map[string]any) ([]engine.Override, error) { return r.overrides(file, getenv) },
+		Variables: r.variables(environ), Flags: r.flags, Set: r.set,
+		Getenv: lookup, Offline: r.offline,
 	}
 }
 

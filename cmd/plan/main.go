@@ -18,12 +18,18 @@ import (
 // CLI is the command tree.
 type CLI struct {
 	Apply    ApplyCmd    `cmd:"" help:"Run a plan."`
+	Diff     DiffCmd     `cmd:"" help:"Show what a run would create, change, replace, delete and send, and do nothing."`
+	Render   RenderCmd   `cmd:"" help:"Print every object that a plan makes on the cluster, offline."`
 	Validate ValidateCmd `cmd:"" help:"Check plans against the schema and for sense, offline."`
 	Run      RunCmd      `cmd:"" help:"Run one step without a plan file."`
 	Backup   BackupCmd   `cmd:"" help:"Look at backups: list, show, compare, check."`
 	Restore  RestoreCmd  `cmd:"" help:"Restore from a backup: show what would be done, ask, do it."`
 
-	RBAC RBACCmd `cmd:"" name:"rbac" help:"Print the ServiceAccount and the least rights with which a plan can run in the cluster."`
+	Preflight PreflightCmd `cmd:"" help:"Find out beforehand what a run would miss: rights, stores, values from outside, CRDs, images."`
+
+	RBAC    RBACCmd    `cmd:"" name:"rbac" help:"Print the ServiceAccount and the least rights with which a plan can run in the cluster."`
+	Cronjob CronjobCmd `cmd:"" help:"Print all that runs a plan in the cluster by the clock, for kubectl apply."`
+	Unpack  UnpackCmd  `cmd:"" hidden:"" help:"Unpack what a bundle carries."`
 
 	Runs   RunsCmd   `cmd:"" help:"List runs, and when each plan last succeeded."`
 	Status StatusCmd `cmd:"" help:"Show what became of the steps of a run."`
@@ -109,9 +115,6 @@ func (a *app) flush() {
 
 func (a *app) dispatch(args []string) error {
 	args, a.command = splitCommand(args)
-	if err := refuseLater(args); err != nil {
-		return err
-	}
 	cli := &CLI{}
 	if needsKinds(args) {
 		cli.Run.Plugins = kindCommands()

@@ -9,6 +9,7 @@ import (
 
 	"plan/engine"
 	"plan/internal/objectstore"
+	"plan/internal/stores"
 	"plan/steps"
 )
 
@@ -51,20 +52,39 @@ func (s *session) mayRun() (list []*engine.Step) {
 func (s *session) listStores(ctx context.Context) error {
 	asked := map[steps.Place]bool{}
 	for _, p := range s.places() {
-		if asked[p.Place] {
+		only := steps.Place{Store: p.Store, Prefix: p.Prefix}
+		if asked[only] {
 			continue
 		}
-		asked[p.Place] = true
-		err := bounded(ctx, openTimeout, func(ctx context.Context) error {
-			for _, err := range s.stores[p.Store].List(ctx, p.Prefix, objectstore.ListOptions{PageSize: 1}) {
-				return err
-			}
-			return nil
-		})
-		if err != nil {
-			return storeError(s.storeName(p.Store), err)
+		asked[only] = true
+		if err := s.listPlace(ctx, p.Place); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// listPlace asks for one key below a prefix.
+func (s *session) listPlace(ctx context.Context, p steps.Place) error {
+	err := bounded(ctx, openTimeout, func(ctx context.Context) error {
+		for _, err := range s.stores[p.Store].List(ctx, p.Prefix, objectstore.ListOptions{PageSize: 1}) {
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		return storeError(s.storeName(p.Store), err)
+	}
+	return nil
+}
+
+// openStore makes a store of its spec, once all its values are read. Nothing is connected yet.
+func (s *session) openStore(ctx context.Context, name string) error {
+	store, err := stores.Open(ctx, s.specs[name], s.resolver.Value, s.baseDir)
+	if err != nil {
+		return usage(fmt.Errorf("open store %s: %w", name, err))
+	}
+	s.stores[name] = store
 	return nil
 }
 

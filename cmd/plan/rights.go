@@ -16,7 +16,9 @@ import (
 // right is a call to the cluster, and who makes it: "step pvs", "the lock", the field that takes its value from there.
 type right struct {
 	steps.Permission
-	For []string
+	For      []string
+	Versions []string // of the resource, that are asked for; a right has none
+	Check    bool     // only checks want it: what they may not read makes their verdict unknown
 }
 
 // rightSet collects rights, each once, in the order in which they come.
@@ -25,19 +27,23 @@ type rightSet struct {
 	at   map[steps.Permission]int
 }
 
-// add takes a right in. One that somebody cannot do without is not optional, whoever else wants it.
-func (r *rightSet) add(who string, p steps.Permission) {
+// add takes a right in. One that somebody cannot do without is not optional, nor only for checks, whoever else wants it.
+func (r *rightSet) add(who string, p steps.Permission, check bool) {
 	key := p
-	key.Optional = false
+	key.Optional, key.Version = false, ""
 	i, known := r.at[key]
 	if !known {
 		if r.at == nil {
 			r.at = map[steps.Permission]int{}
 		}
 		i, r.at[key] = len(r.list), len(r.list)
-		r.list = append(r.list, right{Permission: p})
+		r.list = append(r.list, right{Permission: p, Check: check})
 	}
 	r.list[i].Optional = r.list[i].Optional && p.Optional
+	r.list[i].Check = r.list[i].Check && check
+	if p.Version != "" && !slices.Contains(r.list[i].Versions, p.Version) {
+		r.list[i].Versions = append(r.list[i].Versions, p.Version)
+	}
 	if !slices.Contains(r.list[i].For, who) {
 		r.list[i].For = append(r.list[i].For, who)
 	}
@@ -58,13 +64,13 @@ func (s *session) rights(inCluster bool) ([]right, error) {
 	for _, w := range s.resolver.Wanted() {
 		for _, field := range w.Fields {
 			if w.Kubernetes != (secrets.Kubernetes{}) {
-				set.add(field, steps.Permission{Verb: "get", Resource: "secrets", Namespace: cmp.Or(w.Kubernetes.Namespace, s.namespace()), Name: w.Kubernetes.Name})
+				set.add(field, steps.Permission{Verb: "get", Resource: "secrets", Namespace: cmp.Or(w.Kubernetes.Namespace, s.namespace()), Name: w.Kubernetes.Name}, false)
 			}
 		}
 	}
 	if inCluster {
 		for _, verb := range (&runstore.ClusterStore{}).Verbs() {
-			set.add("the record of the run", steps.Permission{Verb: verb, Resource: "configmaps", Namespace: s.namespace()})
+			set.add("the record of the run", steps.Permission{Verb: verb, Resource: "configmaps", Namespace: s.namespace()}, false)
 		}
 	}
 	if len(set.list) == 0 && s.cluster.ExpectUID == "" {
@@ -72,13 +78,13 @@ func (s *session) rights(inCluster bool) ([]right, error) {
 	}
 	if c := s.Concurrency; c != nil {
 		for _, r := range lock.LeaseRights(cmp.Or(c.Namespace, s.namespace(), "default"), c.Group) {
-			set.add("the lock", steps.Permission{Verb: r.Verb, Group: r.Group, Resource: r.Resource, Namespace: r.Namespace, Name: r.Name})
+			set.add("the lock", steps.Permission{Verb: r.Verb, Group: r.Group, Resource: r.Resource, Namespace: r.Namespace, Name: r.Name}, false)
 		}
 		if inCluster { // whether the pod is gone that had the lock before this one
-			set.add("the lock", steps.Permission{Verb: "get", Resource: "pods", Namespace: s.namespace()})
+			set.add("the lock", steps.Permission{Verb: "get", Resource: "pods", Namespace: s.namespace()}, false)
 		}
 	}
-	set.add("to know the cluster", steps.Permission{Verb: "get", Resource: "namespaces", Name: "kube-system"})
+	set.add("to know the cluster", steps.Permission{Verb: "get", Resource: "namespaces", Name: "kube-system"}, false)
 	return set.list, nil
 }
 
@@ -99,7 +105,7 @@ func (s *session) stepRights(set *rightSet, step *engine.Step) error {
 			if p != again[k] {
 				p.Name = ""
 			}
-			set.add("step "+step.ID, p)
+			set.add("step "+step.ID, p, s.kinds[step.Uses].Check)
 		}
 	}
 	return nil

@@ -25,6 +25,15 @@ type answer struct {
 	reason  string // the authorizer's
 }
 
+// String says what is missing, and to whom.
+func (a answer) String() string {
+	line := fmt.Sprintf("may not %s (%s)", access(a.Permission), strings.Join(a.For, ", "))
+	if a.reason != "" {
+		line += ": " + a.reason
+	}
+	return line
+}
+
 // access is a permission as the authorizer is asked.
 func access(p steps.Permission) kube.Access {
 	return kube.Access{Verb: p.Verb, Group: p.Group, Resource: p.Resource, Subresource: p.Subresource, Namespace: p.Namespace, Name: p.Name}
@@ -81,7 +90,8 @@ func unanswerable(err error) bool {
 	return apierrors.IsForbidden(err) || apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err)
 }
 
-// checkRights asks for all rights of the run before anything is done.
+// checkRights asks for all rights of the run before anything is done. A check without its rights comes to the verdict unknown, and holds back
+// no work.
 func (e *execution) checkRights(ctx context.Context) error {
 	if e.kube == nil {
 		return nil
@@ -103,7 +113,12 @@ func (e *execution) checkRights(ctx context.Context) error {
 		return err
 	}
 	answers = slices.DeleteFunc(answers, func(a answer) bool { return a.allowed || a.Optional })
-	return denied(answers)
+	for _, a := range answers {
+		if a.Check {
+			fmt.Fprintln(e.app.err, "plan: "+printable.String(a.String()))
+		}
+	}
+	return denied(slices.DeleteFunc(answers, func(a answer) bool { return a.Check }))
 }
 
 // denied is the error of rights that are missing; nil if none is.
@@ -113,11 +128,7 @@ func denied(missing []answer) error {
 	}
 	var lines []string
 	for _, a := range missing {
-		line := fmt.Sprintf("may not %s (%s)", access(a.Permission), strings.Join(a.For, ", "))
-		if a.reason != "" {
-			line += ": " + a.reason
-		}
-		lines = append(lines, line)
+		lines = append(lines, a.String())
 	}
 	return exit{code: engine.ExitDenied, err: errors.New(report.Plural(len(missing), "right") + " missing, nothing was done: " + strings.Join(lines, "; ") + ". `plan rbac FILE` prints what a plan needs")}
 }

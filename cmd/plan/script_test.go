@@ -27,7 +27,7 @@ func TestScripts(t *testing.T) {
 				Files: []string{file}, Setup: w.setup, RequireExplicitExec: true, RequireUniqueNames: true,
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"exits": exits, "signalled": w.signalled, "fill": fill, "generate": generate, "secret-free": w.secretFree,
-					"kube": w.kubeCommand, "s3": w.s3Command, "bw": w.bwCommand, "hook": w.hookCommand,
+					"kube": w.kubeCommand, "s3": w.s3Command, "bw": w.bwCommand, "hook": w.hookCommand, "images": w.imagesCommand,
 				},
 			})
 		})
@@ -39,7 +39,7 @@ func (w *world) setup(e *testscript.Env) error {
 	vars := map[string]string{
 		"HOME": filepath.Join(e.WorkDir, "home"), "XDG_STATE_HOME": filepath.Join(e.WorkDir, "state"),
 		"KUBECONFIG": filepath.Join(e.WorkDir, "kubeconfig"), "SSL_CERT_FILE": filepath.Join(e.WorkDir, "ca.pem"),
-		"KUBE_URL": w.kubeURL, "OTHER_URL": w.otherURL, "S3_URL": w.s3URL, "BW_URL": w.bwURL, "HOOK": w.hookURL + "/" + canary("hook"),
+		"KUBE_URL": w.kubeURL, "OTHER_URL": w.otherURL, "S3_URL": w.s3URL, "BW_URL": w.bwURL, "REGISTRY": strings.TrimPrefix(w.imagesURL, "https://"), "HOOK": w.hookURL + "/" + canary("hook"),
 		"S3_ACCESS": canary("access"), "S3_SECRET": canary("secret"), "BW_TOKEN": w.token,
 		"UID": clusterUID, "BUCKET": bucket, "BW_PROJECT": w.project, "CANARY": canary("hook"),
 	}

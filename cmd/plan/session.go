@@ -41,6 +41,9 @@ type session struct {
 
 	logs runstore.LogKeeper // of the run's pods
 
+	// omit, if not nil, tells which values of steps are not read.
+	omit func(secrets.Source) bool
+
 	// connected, if not nil, is called once the cluster is known and before any secret is read.
 	connected func(context.Context) error
 }
@@ -123,7 +126,9 @@ func (s *session) addSources() {
 			continue
 		}
 		for _, field := range steps.Sources(all[0]) { // a source reads no matrix, so all instances have the same
-			s.resolver.Add(step.ID+"."+field.Path, field.Source)
+			if s.omit == nil || !s.omit(field.Source) {
+				s.resolver.Add(step.ID+"."+field.Path, field.Source)
+			}
 		}
 		if s.needs(step).Bitwarden {
 			s.resolver.NeedBitwarden("step " + step.ID)
@@ -159,12 +164,10 @@ func (s *session) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for name, spec := range s.specs {
-		store, err := stores.Open(ctx, spec, s.resolver.Value, s.baseDir)
-		if err != nil {
-			return usage(fmt.Errorf("open store %s: %w", name, err))
+	for name := range s.specs {
+		if err := s.openStore(ctx, name); err != nil {
+			return err
 		}
-		s.stores[name] = store
 	}
 	return s.listStores(ctx)
 }

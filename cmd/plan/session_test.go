@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +16,7 @@ import (
 	"plan/engine"
 	"plan/internal/bitwarden"
 	"plan/internal/kube"
+	"plan/internal/kube/kubetest"
 	"plan/internal/objectstore"
 	"plan/internal/secrets"
 	"plan/schema"
@@ -63,5 +67,44 @@ func TestExitCodeOfErrorsBeforeTheFirstStep(t *testing.T) {
 				t.Errorf("exitCode(%v) = %d, want %d", tc.err, got, tc.want)
 			}
 		})
+	}
+}
+
+// TestAClusterKeepsTheNewestRunsOfAPlan: the record of a nightly run is in etcd, and goes when thirty newer ones are there. Those of other plans
+// stay.
+func TestAClusterKeepsTheNewestRunsOfAPlan(t *testing.T) {
+	s := kubetest.New(t)
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	text := fmt.Sprintf(`{apiVersion: v1, kind: Config, current-context: a, clusters: [{name: a, cluster: {server: %q}}], users: [{name: a, user: {}}], contexts: [{name: a, context: {cluster: a, user: a}}]}`, s.Config().Host)
+	if err := os.WriteFile(kubeconfig, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("KUBECONFIG", kubeconfig)
+	runs := func(plan string, n int) {
+		t.Helper()
+		file := filepath.Join(t.TempDir(), "plan.yaml")
+		if err := os.WriteFile(file, []byte("apiVersion: plan/v1\nkind: Plan\nmetadata: {name: "+plan+"}\nspec: {steps: [{id: a, uses: list-pvs}]}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			if code, out, talk := call(t, "apply", file, "--state", "cluster", "--run-id", fmt.Sprintf("%s-%02d", plan, i)); code != 0 {
+				t.Fatalf("exit %d\n%s%s", code, out, talk)
+			}
+		}
+	}
+	runs("other", 2)
+	runs("nightly", keepInCluster+3)
+	left := map[string]int{}
+	for path := range s.Objects() {
+		if name, ok := strings.CutPrefix(path, "/api/v1/namespaces/default/configmaps/plan-run-"); ok {
+			plan, _, _ := strings.Cut(name, "-")
+			left[plan]++
+			if name < "nightly-03" && plan == "nightly" {
+				t.Errorf("%s is older than others that went", name)
+			}
+		}
+	}
+	if left["nightly"] != keepInCluster || left["other"] != 2 {
+		t.Errorf("left are %v", left)
 	}
 }

@@ -30,14 +30,16 @@ type world struct {
 	s3      *s3test.Server
 	bw      *bwtest.Server
 	hook    *hook
+	images  *images
 	other   *hook // another cluster, which nobody should ever ask
 	token   string
-	denied  []string // rights that the cluster does not give: VERB RESOURCE, or with a name
+	rights  sync.Mutex // of denied
+	denied  []string   // rights that the cluster does not give: VERB RESOURCE, or with a name
 	project string
 	ids     map[string]string // of secrets in Bitwarden
 
-	kubeURL, otherURL, s3URL, bwURL, hookURL string
-	ca                                       string
+	kubeURL, otherURL, s3URL, bwURL, hookURL, imagesURL string
+	ca                                                  string
 }
 
 // canary is a secret value that may turn up nowhere.
@@ -52,17 +54,22 @@ func canary(name string) string {
 const bucket = "vault-77"
 
 func newWorld(t *testing.T) *world {
-	w := &world{kube: kubetest.New(t), s3: s3test.New(bucket), bw: bwtest.New(), hook: newHook(), other: newHook(), ids: map[string]string{}}
+	w := &world{kube: kubetest.New(t), s3: s3test.New(bucket), bw: bwtest.New(), hook: newHook(), other: newHook(), images: newImages(), ids: map[string]string{}}
 	w.s3.AccessKey = canary("access")
 	w.kube.Allow = func(a kube.Access) bool {
 		call := a.Verb + " " + a.Resource
+		w.rights.Lock()
+		defer w.rights.Unlock()
 		return !slices.Contains(w.denied, call) && !slices.Contains(w.denied, call+" "+a.Name)
 	}
 	for _, server := range []struct {
 		handler http.Handler
 		url     *string
-	}{{w.kube, &w.kubeURL}, {w.other, &w.otherURL}, {w.s3, &w.s3URL}, {w.bw, &w.bwURL}, {w.hook, &w.hookURL}} {
+	}{{w.kube, &w.kubeURL}, {w.other, &w.otherURL}, {w.s3, &w.s3URL}, {w.bw, &w.bwURL}, {w.hook, &w.hookURL}, {w.images, &w.imagesURL}} {
 		*server.url = w.serve(t, server.handler)
+	}
+	for _, image := range []string{"/app:1", "/helper:1"} {
+		w.images.put(t, strings.TrimPrefix(w.imagesURL, "https://")+image)
 	}
 	w.token = w.bw.AddMachineAccount("plan")
 	w.project = w.bw.AddProject("home")

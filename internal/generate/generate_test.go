@@ -38,7 +38,7 @@ func TestFlagVariables(t *testing.T) {
 		t.Fatal(err)
 	}
 	for variable, commands := range map[string][]string{
-		"PLAN_STRICT": {"apply", "resume", "run"}, "PLAN_STATE": {"apply", "backup verify", "cancel", "delete", "logs", "restore", "resume", "run", "runs", "status"}, "PLAN_STORE": {"backup diff", "backup ls", "backup show", "backup verify", "restore", "run"},
+		"PLAN_STRICT": {"apply", "render", "resume", "run"}, "PLAN_STATE": {"apply", "backup verify", "cancel", "delete", "logs", "preflight", "restore", "resume", "run", "runs", "status"}, "PLAN_STORE": {"backup diff", "backup ls", "backup show", "backup verify", "restore", "run"},
 		"PLAN_MAX_PARALLEL": {"apply", "env", "resume", "run"},
 	} {
 		i := slices.IndexFunc(flags, func(f flagVariable) bool { return f.variable == variable })

@@ -25,6 +25,7 @@ var Rules = []Rule{
 	{"internal/report", []string{"engine", "steps", "schema", "internal/*"}, "printers consume the engine's events and the kinds' changes"},
 	{"internal/runstore", []string{"engine", "schema", "internal/*"}, "where runs are kept is told in the engine's records"},
 	{"internal/checks/*", []string{"steps", "schema", "internal/*"}, "checks that several kinds are made of are written against the contract of kinds"},
+	{"internal/rbac", []string{"steps"}, "what grants permissions is written against the contract of kinds"},
 	{"internal/*", []string{"internal/*", "schema"}, "libraries know neither engine nor steps"},
 }
 
@@ -36,7 +37,7 @@ var Libraries = map[string][]string{
 	"github.com/aws":                         {"internal/objectstore", "internal/errclass", "bench"},
 	"github.com/alecthomas/kong":             {"cmd/plan", "bench"},
 	"github.com/go-git/go-git":               {"internal/source"},
-	"github.com/google/go-containerregistry": {"internal/source"},
+	"github.com/google/go-containerregistry": {"internal/source", "internal/image"},
 	"k8s.io/pod-security-admission":          {"internal/workload"},
 }
 

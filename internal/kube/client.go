@@ -142,7 +142,7 @@ func (c *Client) get(ctx context.Context, what, path string, query url.Values, b
 			return fmt.Errorf("%s: %w", what, err)
 		}
 		req.Header.Set("Accept", "application/json")
-		wait, err := c.try(req, buf, limit)
+		wait, err := c.try(req, buf, limit, nil)
 		if err == nil {
 			return nil
 		}
@@ -152,8 +152,8 @@ func (c *Client) get(ctx context.Context, what, path string, query url.Values, b
 	}
 }
 
-// try sends a request once. The wait is negative unless the server asked to come again after it.
-func (c *Client) try(req *http.Request, buf *bytes.Buffer, limit int64) (time.Duration, error) {
+// try sends a request once. The wait is negative unless the server asked to come again after it. warn may be nil.
+func (c *Client) try(req *http.Request, buf *bytes.Buffer, limit int64, warn func(string)) (time.Duration, error) {
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return -1, cause(err)
@@ -175,6 +175,9 @@ func (c *Client) try(req *http.Request, buf *bytes.Buffer, limit int64) (time.Du
 	case !gjson.ValidBytes(buf.Bytes()):
 		// A proxy that cuts a body may well send a matching Content-Length.
 		return -1, fmt.Errorf("the answer of %d bytes is not JSON or not whole: %w", n, io.ErrUnexpectedEOF)
+	}
+	if warn != nil {
+		warnings(resp, warn)
 	}
 	return -1, nil
 }

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 )
 
 // ErrUnanswered means that a write was sent and its answer is missing, unreadable or a server error: it may have been executed. Look at
@@ -20,7 +22,18 @@ const fieldManager = "plan"
 
 // WriteOptions change how a write is done.
 type WriteOptions struct {
-	DryRun bool // the server validates and admits, and stores nothing
+	DryRun bool         // the server validates and admits, and stores nothing
+	Warn   func(string) // gets what the server warns of although it does what it is asked; nil: that is lost
+}
+
+// warnings hands on what stands in headers for whoever reads an answer (RFC 9111 5.5; an API server's have the code 299).
+func warnings(resp *http.Response, warn func(string)) {
+	list, _ := utilnet.ParseWarningHeaders(resp.Header.Values("Warning")) // what is none is none of the API server's
+	for _, w := range list {
+		if w.Code == 299 && w.Text != "" {
+			warn(w.Text)
+		}
+	}
 }
 
 // Get reads one object whole, as the server's own JSON. A missing one is an apierrors.StatusError (NotFound).
@@ -106,7 +119,7 @@ func (c *Client) write(ctx context.Context, method, what, path, contentType stri
 		}
 		req.Header.Set("Accept", "application/json")
 		req.Header.Set("Content-Type", contentType)
-		wait, err := c.try(req, &buf, maxObject)
+		wait, err := c.try(req, &buf, maxObject, o.Warn)
 		if err == nil {
 			return buf.Bytes(), nil
 		}

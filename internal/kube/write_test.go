@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/tidwall/gjson"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -84,6 +85,20 @@ func TestDryRunStoresNothing(t *testing.T) {
 	}
 	if after := fmt.Sprint(s.Objects()); after != before {
 		t.Errorf("it has %s", after)
+	}
+}
+
+func TestWarningsOfAWriteAreHandedOn(t *testing.T) {
+	s := kubetest.New(t)
+	want := []string{`would violate PodSecurity "restricted:latest": (container "main")`, `a \ b`}
+	s.Warn = func(string, map[string]any) []string { return want }
+	var got []string
+	o := kube.WriteOptions{DryRun: true, Warn: func(text string) { got = append(got, text) }}
+	if _, err := s.Client(t).Create(t.Context(), secretsOfNS, "a", []byte(secretA), o); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

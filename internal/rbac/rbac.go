@@ -19,7 +19,8 @@ type Subject struct{ Name, Namespace string }
 
 // Objects are the ServiceAccount, a Role with its RoleBinding in every namespace in which something is asked for, and a ClusterRole with its
 // binding for what is asked for in all namespaces or of what has none. The same list in any order gives the same objects. Roles are named
-// after the ServiceAccount; those of the cluster after its namespace, too, so that two of the same name in two namespaces do not meet.
+// after the ServiceAccount; those elsewhere after its namespace, too, so that two of the same name in two
+// namespaces do not meet: with a colon, which only names of RBAC may have.
 func Objects(subject Subject, list []steps.Permission, labels map[string]string) []runtime.Object {
 	byNamespace := map[string][]steps.Permission{}
 	for _, p := range list {
@@ -34,14 +35,14 @@ func Objects(subject Subject, list []steps.Permission, labels map[string]string)
 		rules := Rules(byNamespace[namespace])
 		meta := metav1.ObjectMeta{Name: subject.Name, Namespace: namespace, Labels: labels}
 		if namespace == "" {
-			meta.Name = subject.Namespace + "-" + subject.Name
+			meta.Name = subject.Namespace + ":" + subject.Name
 			out = append(out,
 				&rbacv1.ClusterRole{TypeMeta: typeMeta("ClusterRole"), ObjectMeta: meta, Rules: rules},
 				&rbacv1.ClusterRoleBinding{TypeMeta: typeMeta("ClusterRoleBinding"), ObjectMeta: meta, Subjects: subjects, RoleRef: roleRef("ClusterRole", meta.Name)})
 			continue
 		}
 		if namespace != subject.Namespace {
-			meta.Name = subject.Namespace + "-" + subject.Name
+			meta.Name = subject.Namespace + ":" + subject.Name
 		}
 		out = append(out,
 			&rbacv1.Role{TypeMeta: typeMeta("Role"), ObjectMeta: meta, Rules: rules},

@@ -129,8 +129,8 @@ func TestObjectsBindEveryNamespaceOnce(t *testing.T) {
 			}
 		}
 	}
-	want := []string{"ServiceAccount backup/nightly", "ClusterRole /backup-nightly", "ClusterRoleBinding /backup-nightly",
-		"Role backup/nightly", "RoleBinding backup/nightly", "Role vault/backup-nightly", "RoleBinding vault/backup-nightly"}
+	want := []string{"ServiceAccount backup/nightly", "ClusterRole /backup:nightly", "ClusterRoleBinding /backup:nightly",
+		"Role backup/nightly", "RoleBinding backup/nightly", "Role vault/backup:nightly", "RoleBinding vault/backup:nightly"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -5,25 +5,18 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
-	"regexp"
-	"slices"
-	"strings"
 	"syscall"
+
+	"plan/internal/gobuild"
 )
 
-// target is a system that a binary is for.
-type target struct{ os, arch string }
-
-func (t target) String() string { return t.os + "/" + t.arch }
-
 // targets are all that there are binaries for. plan does not build for Windows, which has neither its process groups nor its file locks.
-func targets() []target {
-	return []target{{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "amd64"}, {"darwin", "arm64"}}
+func targets() []gobuild.Target {
+	return []gobuild.Target{{OS: "linux", Arch: "amd64"}, {OS: "linux", Arch: "arm64"}, {OS: "darwin", Arch: "amd64"}, {OS: "darwin", Arch: "arm64"}}
 }
 
 func main() {
@@ -44,14 +37,14 @@ func run(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	wanted, err := choose(*only)
+	wanted, err := gobuild.Choose(targets(), *only)
 	if err != nil {
 		return err
 	}
-	if !regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z.+~-]{0,63}$`).MatchString(*version) {
-		return fmt.Errorf("version %q: letters, digits and .+~- are allowed", *version)
+	if err := gobuild.CheckVersion(*version); err != nil {
+		return err
 	}
-	src, err := commit(ctx, ".", *revision)
+	src, err := gobuild.Commit(ctx, ".", *revision)
 	if err != nil {
 		return err
 	}
@@ -60,31 +53,10 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer os.RemoveAll(work)
-	tools, err := newTools(ctx, work)
+	made, err := gobuild.New(ctx)
 	if err != nil {
 		return err
 	}
-	r := &release{version: *version, source: src, targets: wanted, maker: tools, talk: os.Stderr}
+	r := &release{version: *version, source: src, targets: wanted, maker: tools{made, work}, talk: os.Stderr}
 	return r.publish(ctx, work, *out)
-}
-
-// choose gives the targets that are named, all for none.
-func choose(only string) ([]target, error) {
-	all := targets()
-	if only == "" {
-		return all, nil
-	}
-	var list []target
-	var problems []error
-	for name := range strings.SplitSeq(only, ",") {
-		i := slices.IndexFunc(all, func(t target) bool { return t.String() == name })
-		if i < 0 {
-			problems = append(problems, fmt.Errorf("there is no target %q; there are %v", name, all))
-			continue
-		}
-		if !slices.Contains(list, all[i]) {
-			list = append(list, all[i])
-		}
-	}
-	return list, errors.Join(problems...)
 }

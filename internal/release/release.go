@@ -10,49 +10,35 @@ import (
 	"regexp"
 	"slices"
 	"time"
+
+	"plan/internal/gobuild"
 )
 
 // maker makes the parts of a release that other programs make.
 type maker interface {
-	// unpack puts the source of a commit into a folder that does not exist.
-	unpack(ctx context.Context, commit, folder string) error
-	// compile builds the program of a source for a target, with a build cache of its own.
-	compile(ctx context.Context, b build) error
-	// describe writes the SBOM of a binary.
-	describe(ctx context.Context, version, binary, sbom string) error
-}
-
-// build is one call of the compiler.
-type build struct {
-	target                target
-	source, cache, binary string // folders, and the file that is made
-	version, commit       string
+	// Unpack puts the source of a commit into a folder that does not exist.
+	Unpack(ctx context.Context, commit, folder string) error
+	// Compile builds the program of a source for a target.
+	Compile(ctx context.Context, b gobuild.Build) error
+	// Describe writes the SBOM of a binary.
+	Describe(ctx context.Context, version, binary, sbom string) error
 }
 
 // release is what is made of a commit.
 type release struct {
 	version string
-	source  source
-	targets []target
+	source  gobuild.Source
+	targets []gobuild.Target
 	maker   maker
 	talk    io.Writer
 }
-
-// source is a commit. Its date is the time of everything in the archives.
-type source struct {
-	id   string // all digits
-	date time.Time
-}
-
-// short is the commit as `plan version` tells it.
-func (s source) short() string { return s.id[:min(12, len(s.id))] }
 
 // publish makes everything twice below work and, when both are the same, puts it into out. Before that out is as it was.
 func (r *release) publish(ctx context.Context, work, out string) error {
 	if err := mayReplace(out); err != nil {
 		return err
 	}
-	fmt.Fprintf(r.talk, "release: version %s of commit %s (%s), %d targets, each built twice\n", r.version, r.source.short(), r.source.date.Format(time.RFC3339), len(r.targets))
+	fmt.Fprintf(r.talk, "release: version %s of commit %s (%s), %d targets, each built twice\n", r.version, r.source.Short(), r.source.Date.Format(time.RFC3339), len(r.targets))
 	var made []string
 	for _, name := range []string{"first", filepath.Join("second", "in-another-folder")} { // paths of different lengths
 		folder := filepath.Join(work, name)
@@ -77,7 +63,7 @@ func (r *release) make(ctx context.Context, folder string) error {
 	if err := os.MkdirAll(dist, 0o755); err != nil {
 		return err
 	}
-	if err := r.maker.unpack(ctx, r.source.id, src); err != nil {
+	if err := r.maker.Unpack(ctx, r.source.ID, src); err != nil {
 		return err
 	}
 	for _, t := range r.targets {
@@ -91,26 +77,26 @@ func (r *release) make(ctx context.Context, folder string) error {
 }
 
 // one makes the archive and the SBOM of a target.
-func (r *release) one(ctx context.Context, t target, folder, src, dist string) error {
-	name := fmt.Sprintf("plan_%s_%s_%s", r.version, t.os, t.arch)
+func (r *release) one(ctx context.Context, t gobuild.Target, folder, src, dist string) error {
+	name := fmt.Sprintf("plan_%s_%s_%s", r.version, t.OS, t.Arch)
 	binary := filepath.Join(folder, name, "plan")
 	if err := os.MkdirAll(filepath.Dir(binary), 0o755); err != nil {
 		return err
 	}
-	err := r.maker.compile(ctx, build{target: t, source: src, cache: filepath.Join(folder, "cache"), binary: binary, version: r.version, commit: r.source.short()})
+	err := r.maker.Compile(ctx, gobuild.Build{Target: t, Source: src, Cache: filepath.Join(folder, "cache"), Binary: binary, Version: r.version, Commit: r.source.Short()})
 	if err != nil {
 		return err
 	}
-	if err := r.maker.describe(ctx, r.version, binary, filepath.Join(dist, name+".cdx.json")); err != nil {
+	if err := r.maker.Describe(ctx, r.version, binary, filepath.Join(dist, name+".cdx.json")); err != nil {
 		return err
 	}
-	files := []file{{name: name + "/plan", path: binary, mode: 0o755}}
+	files := []gobuild.File{{Name: name + "/plan", Path: binary, Mode: 0o755}}
 	for _, text := range []string{"LICENSE", "README.md"} {
 		if path := filepath.Join(src, text); exists(path) {
-			files = append(files, file{name: name + "/" + text, path: path, mode: 0o644})
+			files = append(files, gobuild.File{Name: name + "/" + text, Path: path, Mode: 0o644})
 		}
 	}
-	return writeArchive(filepath.Join(dist, name+".tar.gz"), r.source.date, files)
+	return gobuild.WriteArchive(filepath.Join(dist, name+".tar.gz"), r.source.Date, files)
 }
 
 func exists(path string) bool {
@@ -121,13 +107,19 @@ func exists(path string) bool {
 // published is the name of a file that a release leaves in its folder.
 var published = regexp.MustCompile(`^(plan_.+\.(tar\.gz|cdx\.json)|SHA256SUMS)$`)
 
-// mayReplace refuses a folder that has something else than a release.
+// images is the folder among a release's files that `make image` fills. A release leaves it alone.
+const images = "image"
+
+// mayReplace refuses a folder that has something else than a release and images.
 func mayReplace(out string) error {
 	entries, err := os.ReadDir(out)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	if i := slices.IndexFunc(entries, func(e os.DirEntry) bool { return !published.MatchString(e.Name()) }); i >= 0 {
+	foreign := func(e os.DirEntry) bool {
+		return !published.MatchString(e.Name()) && (e.Name() != images || !e.IsDir())
+	}
+	if i := slices.IndexFunc(entries, foreign); i >= 0 {
 		return fmt.Errorf("%s holds %s, which is not of a release; it is left alone", out, entries[i].Name())
 	}
 	return nil
@@ -143,6 +135,9 @@ func replace(out, made string) error {
 		return err
 	}
 	for _, name := range old { // SHA256SUMS sorts before plan_
+		if name == images {
+			continue
+		}
 		if err := os.Remove(filepath.Join(out, name)); err != nil {
 			return err
 		}

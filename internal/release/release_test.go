@@ -1,52 +1,54 @@
 package main
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"plan/internal/gobuild"
 )
 
 var date = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 
 // fakeMaker makes small files instead of building. compiled is what a binary holds.
 type fakeMaker struct {
-	compiled func(b build) string
+	compiled func(b gobuild.Build) string
 	err      error
 }
 
-func (m fakeMaker) unpack(_ context.Context, commit, folder string) error {
+func (m fakeMaker) Unpack(_ context.Context, commit, folder string) error {
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(folder, "README.md"), []byte("of "+commit), 0o600)
 }
 
-func (m fakeMaker) compile(_ context.Context, b build) error {
+func (m fakeMaker) Compile(_ context.Context, b gobuild.Build) error {
 	if m.err != nil {
 		return m.err
 	}
-	return os.WriteFile(b.binary, []byte(m.compiled(b)), 0o755)
+	return os.WriteFile(b.Binary, []byte(m.compiled(b)), 0o755)
 }
 
-func (m fakeMaker) describe(_ context.Context, version, binary, sbom string) error {
+func (m fakeMaker) Describe(_ context.Context, version, binary, sbom string) error {
 	return os.WriteFile(sbom, []byte(version+" "+filepath.Base(binary)), 0o644)
 }
 
-func sameEverywhere(b build) string { return b.target.String() + " " + b.version + " " + b.commit }
+func sameEverywhere(b gobuild.Build) string {
+	return b.Target.String() + " " + b.Version + " " + b.Commit
+}
 
 func newRelease(m maker) *release {
-	return &release{version: "1.2.3", source: source{strings.Repeat("ab", 20), date}, targets: targets(), maker: m, talk: io.Discard}
+	return &release{version: "1.2.3", source: gobuild.Source{ID: strings.Repeat("ab", 20), Date: date}, targets: targets(), maker: m, talk: io.Discard}
 }
 
 func TestAReleaseHasAnArchiveAndAnSBOMForEachTargetAndOneListOfChecksums(t *testing.T) {
@@ -86,9 +88,9 @@ func TestABuildThatTellsItsFolderIsNotPublished(t *testing.T) {
 	if err := os.WriteFile(before, []byte("of the last release"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for name, leak := range map[string]func(b build) string{
-		"source": func(b build) string { return b.source },
-		"cache":  func(b build) string { return b.cache },
+	for name, leak := range map[string]func(b gobuild.Build) string{
+		"source": func(b gobuild.Build) string { return b.Source },
+		"cache":  func(b gobuild.Build) string { return b.Cache },
 	} {
 		err := newRelease(fakeMaker{compiled: leak}).publish(t.Context(), t.TempDir(), out)
 		if err == nil || !strings.Contains(err.Error(), "plan_1.2.3_linux_amd64.tar.gz differs") {
@@ -117,10 +119,13 @@ func TestAReleaseReplacesAnEarlierOneAndNothingElse(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(out, "plan_0.9.0_linux_amd64.tar.gz"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.MkdirAll(filepath.Join(out, images, "oci"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if err := r.publish(t.Context(), t.TempDir(), out); err != nil {
 		t.Fatal(err)
 	}
-	if list, _ := names(out); len(list) != 9 || strings.Contains(fmt.Sprint(list), "0.9.0") {
+	if list, _ := names(out); len(list) != 10 || strings.Contains(fmt.Sprint(list), "0.9.0") || !slices.Contains(list, images) {
 		t.Errorf("the folder has %v", list)
 	}
 	if err := os.WriteFile(filepath.Join(out, "thesis.tex"), nil, 0o644); err != nil {
@@ -128,54 +133,6 @@ func TestAReleaseReplacesAnEarlierOneAndNothingElse(t *testing.T) {
 	}
 	if err := r.publish(t.Context(), t.TempDir(), out); err == nil || !strings.Contains(err.Error(), "thesis.tex") {
 		t.Errorf("the error is %v", err)
-	}
-}
-
-func TestAnArchiveIsAFunctionOfNamesAndContents(t *testing.T) {
-	folder := t.TempDir()
-	var archives [][]byte
-	for i, order := range [][]int{{0, 1}, {1, 0}} {
-		files := make([]file, 2)
-		for at, n := range order {
-			path := filepath.Join(folder, fmt.Sprint(i, n))
-			if err := os.WriteFile(path, fmt.Appendf(nil, "content %d", n), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Chtimes(path, time.Time{}, date.AddDate(i+1, 0, 0)); err != nil {
-				t.Fatal(err)
-			}
-			files[at] = file{name: fmt.Sprintf("plan/%d", n), path: path, mode: 0o755}
-		}
-		path := filepath.Join(folder, fmt.Sprintf("%d.tar.gz", i))
-		if err := writeArchive(path, date, files); err != nil {
-			t.Fatal(err)
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		archives = append(archives, data)
-	}
-	if !bytes.Equal(archives[0], archives[1]) {
-		t.Error("the archives differ")
-	}
-	z, err := gzip.NewReader(bytes.NewReader(archives[0]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if z.Name != "" || !z.ModTime.IsZero() {
-		t.Errorf("gzip tells name %q and time %s", z.Name, z.ModTime)
-	}
-	tr := tar.NewReader(z)
-	for n := range 2 {
-		h, err := tr.Next()
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := []any{h.Name, h.Mode, h.Uid, h.Gid, h.Uname, h.Gname, h.ModTime.UTC()}
-		if diff := cmp.Diff([]any{fmt.Sprintf("plan/%d", n), int64(0o755), 0, 0, "", "", date}, got); diff != "" {
-			t.Errorf("header (-want +got):\n%s", diff)
-		}
 	}
 }
 

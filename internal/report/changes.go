@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
@@ -32,6 +34,14 @@ var signs = map[steps.Op][2]string{
 
 // Print prints a list of changes in its order.
 func (c Changes) Print(list []steps.Change) error {
+	if _, err := fmt.Fprintln(c.Out, c.Text(list)+Tally(list)); err != nil {
+		return fmt.Errorf("write the output: %w", err)
+	}
+	return nil
+}
+
+// Text is what Print prints, without how many there are.
+func (c Changes) Text(list []steps.Change) string {
 	var b bytes.Buffer
 	for _, change := range list {
 		c.line(&b, change)
@@ -39,11 +49,7 @@ func (c Changes) Print(list []steps.Change) error {
 			c.diff(&b, text)
 		}
 	}
-	b.WriteString(Tally(list) + "\n")
-	if _, err := c.Out.Write(b.Bytes()); err != nil {
-		return fmt.Errorf("write the output: %w", err)
-	}
-	return nil
+	return b.String()
 }
 
 // Tally counts changes: "2 to create, 1 to update".
@@ -86,7 +92,26 @@ func (c Changes) difference(change steps.Change) string {
 	for range 2 { // the names of the two sides
 		_, text, _ = strings.Cut(text, "\n")
 	}
-	return text
+	return renumbered(text)
+}
+
+var hunkHead = regexp.MustCompile(`^@@ -([1-9][0-9]*)(,[0-9]+)? \+[1-9][0-9]*(,[0-9]+)? @@$`)
+
+// renumbered corrects the line of the second side in the heads of hunks: go-udiff leaves out the lines between two edits of one hunk.
+func renumbered(text string) string {
+	lines, shift := strings.Split(text, "\n"), 0
+	for i, line := range lines {
+		switch head := hunkHead.FindStringSubmatch(line); {
+		case head != nil:
+			from, _ := strconv.Atoi(head[1]) // digits
+			lines[i] = fmt.Sprintf("@@ -%d%s +%d%s @@", from, head[2], from+shift, head[3])
+		case strings.HasPrefix(line, "+"):
+			shift++
+		case strings.HasPrefix(line, "-"):
+			shift--
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 func asYAML(object json.RawMessage) string {

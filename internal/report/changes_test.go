@@ -51,6 +51,30 @@ func TestChangesAsText(t *testing.T) {
 	}
 }
 
+func TestHunksAreWhereTheyAreInBothObjects(t *testing.T) {
+	var before, after []string
+	for i := range 40 {
+		line := fmt.Sprintf("line %02d", i)
+		before = append(before, line)
+		switch i {
+		case 3:
+			after = append(after, "changed", "added")
+		case 8, 30: // the first in one hunk with the change
+			after = append(after, "changed")
+		case 20:
+		default:
+			after = append(after, line)
+		}
+	}
+	object := func(lines []string) json.RawMessage { data, _ := json.Marshal(lines); return data }
+	text := Changes{}.Text([]steps.Change{{Op: steps.Update, Target: "x", Before: object(before), After: object(after)}})
+	for _, head := range []string{"@@ -1,12 +1,13 @@", "@@ -18,7 +19,6 @@", "@@ -28,7 +28,7 @@"} {
+		if !strings.Contains(text, head) {
+			t.Errorf("no hunk %s in\n%s", head, text)
+		}
+	}
+}
+
 func TestLongDifferencesAreCutAndSaySo(t *testing.T) {
 	object := map[string]string{}
 	for i := range 1000 {

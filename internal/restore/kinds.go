@@ -70,6 +70,9 @@ func resourceOf(id objects.ID) kube.Resource {
 	return kube.Resource{Group: k.group, Version: version, Resource: k.resource, Namespace: id.Namespace}
 }
 
+// Extra tells whether an API server may do without a resource: a restore then misses it only where the backup has objects of it.
+func Extra(r kube.Resource) bool { return r.Group == "snapshot.storage.k8s.io" }
+
 // Resources are those whose objects a restore of volumes makes, for permissions.
 func Resources() []kube.Resource {
 	list := make([]kube.Resource, len(kinds))

@@ -53,15 +53,42 @@ func Execute(ctx context.Context, store objectstore.Store, p Plan) (Report, erro
 	if len(p.Remove) == 0 {
 		return report, nil
 	}
-	newest := p.Keep[0].Key
-	if slices.ContainsFunc(p.options.Assume, func(c Candidate) bool { return c.Key == newest }) {
+	if newest := p.Keep[0].Key; p.assumed(newest) {
 		return report, fmt.Errorf("prune: %s was only assumed; survey again when it is there", newest)
 	}
-	if err := p.options.Verify(ctx, store, newest); err != nil {
-		return report, fmt.Errorf("prune %s: nothing is deleted: read back the newest backup %s: %w", p.options.folder(), newest, err)
+	if err := p.readBack(ctx, store); err != nil {
+		return report, err
 	}
 	err := report.remove(ctx, store, p)
 	return report, err
+}
+
+// ErrAhead is what a preview's store gives in place of the body of an object that is yet to be written.
+var ErrAhead = errors.New("it is not written yet")
+
+// Check tells, without writing, whether Execute would begin to delete: whether the newest backup can be read back. One that is yet to be
+// written is taken for sound: whoever writes it reads it back.
+func Check(ctx context.Context, store objectstore.Store, p Plan) error {
+	if len(p.Remove) == 0 || p.assumed(p.Keep[0].Key) {
+		return nil
+	}
+	if err := p.readBack(ctx, store); !errors.Is(err, ErrAhead) {
+		return err
+	}
+	return nil
+}
+
+// readBack reads and decodes the newest backup.
+func (p Plan) readBack(ctx context.Context, store objectstore.Store) error {
+	newest := p.Keep[0].Key
+	if err := p.options.Verify(ctx, store, newest); err != nil {
+		return fmt.Errorf("prune %s: nothing is deleted: read back the newest backup %s: %w", p.options.folder(), newest, err)
+	}
+	return nil
+}
+
+func (p Plan) assumed(key string) bool {
+	return slices.ContainsFunc(p.options.Assume, func(c Candidate) bool { return c.Key == key })
 }
 
 func (r *Report) remove(ctx context.Context, store objectstore.Store, p Plan) error {

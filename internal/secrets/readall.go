@@ -72,9 +72,10 @@ func (r *Resolver) readOnce(ctx context.Context, c Clients, sources []Source) []
 	login := len(ids) > 0 || len(r.users) > 0
 	if login && r.client == nil {
 		if problem := r.addToken(); problem != nil {
-			return []*Error{problem}
+			problems, login = append(problems, problem), false
+		} else {
+			wanted = r.unread(append(wanted, *r.o.Bitwarden.AccessToken.From))
 		}
-		wanted = r.unread(append(wanted, *r.o.Bitwarden.AccessToken.From))
 	}
 	for _, s := range wanted {
 		if s.LoadTime() {

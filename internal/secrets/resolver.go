@@ -105,6 +105,17 @@ func (r *Resolver) Wanted() (list []Wanted) {
 	return list
 }
 
+// Who names the first of the fields, as Error.Field does.
+func (w Wanted) Who() string { return joinFields(w.Fields) }
+
+// Token is where the access token of Bitwarden comes from; no source if the plan does not say.
+func (r *Resolver) Token() Source {
+	if from := r.o.Bitwarden.AccessToken.From; from != nil {
+		return *from
+	}
+	return Source{}
+}
+
 // Masker hides all values that were read, also those that are read later.
 func (r *Resolver) Masker() *Masker { return r.o.Masker }
 

@@ -272,3 +272,21 @@ func TestBitwardenNeedsAnAccessToken(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatNeedsNoTokenIsReadWithoutOne: that nobody can log in to Bitwarden keeps no other value from being read.
+func TestWhatNeedsNoTokenIsReadWithoutOne(t *testing.T) {
+	r := NewResolver(Options{LookupEnv: env(nil)})
+	secret := Source{Kubernetes: Kubernetes{"ns", "s", "k"}}
+	r.Add("f", secret)
+	r.NeedBitwarden("step token")
+	err := r.ReadAll(t.Context(), Clients{Kubernetes: &fakeKube{values: map[Kubernetes]string{secret.Kubernetes: "v"}}}, r.Sources())
+	if err == nil || !strings.Contains(err.Error(), "step token: ") || len(Problems(err)) != 1 {
+		t.Errorf("%v", err)
+	}
+	if got, err := r.Value(Value{From: &secret}); err != nil || got != "v" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if r.Token() != (Source{}) || r.Wanted()[0].Who() != "f" {
+		t.Errorf("token %v, wanted %v", r.Token(), r.Wanted())
+	}
+}

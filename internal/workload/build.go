@@ -201,6 +201,32 @@ func (o *Objects) Redact() {
 	}
 }
 
+// Start makes the workload one that works as soon as it is there, or as its queue lets it.
+func (o *Objects) Start() {
+	switch {
+	case o.Deployment != nil:
+		o.Deployment.Spec.Replicas = &o.Replicas
+	case o.Queue != "":
+		o.Job.Labels[LabelQueue] = o.Queue
+	default:
+		o.Job.Spec.Suspend = new(false)
+	}
+}
+
+// Release makes the objects ones that somebody else creates and that work then: plan does not take them for its own, and the Secrets can
+// be filled in at any time.
+func (o *Objects) Release() {
+	o.Start()
+	for _, s := range o.Secrets {
+		s.Immutable = nil
+	}
+	if o.Deployment != nil {
+		delete(o.Deployment.Annotations, AnnotationHash)
+	} else {
+		delete(o.Job.Annotations, AnnotationHash)
+	}
+}
+
 // SecretNames are the names of the Secrets that Build makes of s.
 func (s *Spec) SecretNames() (names []string) {
 	for _, m := range s.made() {

@@ -121,8 +121,8 @@ func containers(t *corev1.PodTemplateSpec) map[string]bool {
 // evaluator is that of the API server's admission, at its newest version.
 var evaluator = sync.OnceValues(func() (policy.Evaluator, error) { return policy.NewEvaluator(policy.DefaultChecks(), nil) })
 
-// checkSecurity holds the template against a level of Pod Security, as a namespace that enforces it would.
-func checkSecurity(level string, t *corev1.PodTemplateSpec) error {
+// CheckSecurity holds the template against a level of Pod Security, as a namespace that enforces it would.
+func CheckSecurity(level string, t *corev1.PodTemplateSpec) error {
 	checks, err := evaluator()
 	if err != nil {
 		return fmt.Errorf("pod security: %w", err)

@@ -65,11 +65,11 @@ func (s *Spec) template() (corev1.PodTemplateSpec, error) {
 	if t, err = patched(t, s.Pod.Template); err != nil {
 		return t, err
 	}
-	return t, checkSecurity(s.Pod.Security, &t)
+	return t, CheckSecurity(s.Pod.Security, &t)
 }
 
-// contained is the security context of every container.
-func contained() *corev1.SecurityContext {
+// Contained is the security context of every container.
+func Contained() *corev1.SecurityContext {
 	return &corev1.SecurityContext{
 		AllowPrivilegeEscalation: new(false), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 	}
@@ -82,7 +82,7 @@ func (s *Spec) main() (corev1.Container, error) {
 	}
 	env, from := s.environment()
 	c := corev1.Container{
-		Name: MainContainer, Image: s.Image, Env: env, EnvFrom: from, Resources: resources, SecurityContext: contained(),
+		Name: MainContainer, Image: s.Image, Env: env, EnvFrom: from, Resources: resources, SecurityContext: Contained(),
 		TerminationMessagePath: outputPath, TerminationMessagePolicy: corev1.TerminationMessageReadFile,
 		VolumeMounts: s.mounts(),
 	}
@@ -97,10 +97,10 @@ func (s *Spec) main() (corev1.Container, error) {
 		words, args = append([]string{"sh", "-c", startup, "plan"}, append(words, args...)...), nil
 	}
 	for _, word := range words {
-		c.Command = append(c.Command, literal(word))
+		c.Command = append(c.Command, Literal(word))
 	}
 	for _, word := range args {
-		c.Args = append(c.Args, literal(word))
+		c.Args = append(c.Args, Literal(word))
 	}
 	return c, nil
 }

@@ -175,7 +175,7 @@ func (s *Spec) environment() (env []corev1.EnvVar, from []corev1.EnvFromSource) 
 		if v.Made {
 			env = append(env, reference(v.Name, s.envSecret(), v.Name))
 		} else {
-			env = append(env, corev1.EnvVar{Name: v.Name, Value: literal(v.Value)})
+			env = append(env, corev1.EnvVar{Name: v.Name, Value: Literal(v.Value)})
 		}
 	}
 	for _, secret := range s.Secrets {
@@ -194,8 +194,8 @@ func (s *Spec) environment() (env []corev1.EnvVar, from []corev1.EnvFromSource) 
 	return env, from
 }
 
-// literal keeps the kubelet from reading $(NAME) and $$ in a text (Kubernetes API reference, Container, command and env).
-func literal(text string) string {
+// Literal keeps the kubelet from reading $(NAME) and $$ in a text (Kubernetes API reference, Container, command and env).
+func Literal(text string) string {
 	var b strings.Builder
 	for i := range len(text) {
 		b.WriteByte(text[i])

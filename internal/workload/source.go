@@ -33,7 +33,7 @@ rm -rf $GIT_DIR`
 // after the other.
 func (s *Spec) fetcher(resources corev1.ResourceRequirements) corev1.Container {
 	c := corev1.Container{
-		Name: "source", Image: s.Source.Helper, Resources: resources, SecurityContext: contained(),
+		Name: "source", Image: s.Source.Helper, Resources: resources, SecurityContext: Contained(),
 		Env:                      []corev1.EnvVar{{Name: "HOME", Value: Workspace}},
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 		VolumeMounts:             []corev1.VolumeMount{{Name: "plan-workspace", MountPath: Workspace}, {Name: "plan-source", MountPath: sourceDir, ReadOnly: true}},
@@ -44,7 +44,7 @@ func (s *Spec) fetcher(resources corev1.ResourceRequirements) corev1.Container {
 		return c
 	}
 	c.VolumeMounts[1].ReadOnly = false
-	c.Command = []string{"sh", "-c", literal(clone), "sh", literal(git.URL), git.Commit, literal(git.Path)}
+	c.Command = []string{"sh", "-c", Literal(clone), "sh", Literal(git.URL), git.Commit, Literal(git.Path)}
 	if git.Credentials != nil {
 		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: "plan-git", MountPath: "/plan/git", ReadOnly: true})
 	}

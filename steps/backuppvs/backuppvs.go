@@ -69,14 +69,14 @@ func (a *Action) Validate() error {
 
 // Needs is the folder of this cluster's backups: what the step lists, and where its keys are.
 func (a *Action) Needs(scope steps.Scope) steps.Needs {
-	return steps.Needs{Places: []steps.Place{{Store: a.Store, Prefix: backup.Folder(a.Prefix, scope.Cluster)}}}
+	return steps.Needs{Places: []steps.Place{{Store: a.Store, Prefix: backup.Folder(a.Prefix, scope.Cluster), Puts: true, Deletes: a.Keep != nil}}}
 }
 
 // Permissions is a list of each resource over all namespaces, and the namespace whose UID identifies the cluster.
 func (a *Action) Permissions(steps.Scope) []steps.Permission {
 	list := []steps.Permission{{Verb: "get", Resource: "namespaces", Name: "kube-system"}}
 	for _, r := range a.resources() {
-		list = append(list, steps.Permission{Verb: "list", Group: r.Group, Resource: r.Resource})
+		list = append(list, steps.Permission{Verb: "list", Group: r.Group, Version: r.Version, Resource: r.Resource})
 	}
 	return list
 }
@@ -91,20 +91,19 @@ func (a *Action) Plan(ctx context.Context, env *steps.Env) ([]steps.Change, erro
 		return nil, err
 	}
 	preview, err := j.Preview(ctx)
-	if err != nil {
-		return nil, err
-	}
 	if preview.Held != "" {
 		env.Log("%s", preview.Held)
 	}
 	var changes []steps.Change
 	if preview.Key != "" {
-		changes = append(changes, steps.Change{Op: steps.Create, Target: j.Place(preview.Key), Detail: "backup of all PersistentVolumes"})
+		changes = append(changes, steps.Change{
+			Op: steps.Create, Target: j.Place(preview.Key), Detail: fmt.Sprintf("backup of %d PVs", preview.Count), After: preview.Planned(),
+		})
 	}
 	for _, c := range preview.Remove {
 		changes = append(changes, steps.Change{Op: steps.Delete, Target: j.Place(c.Key), Detail: "of " + c.Time.Format("2006-01-02 15:04:05Z")})
 	}
-	return changes, nil
+	return changes, err
 }
 
 // Run makes the backup.

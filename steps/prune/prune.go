@@ -64,7 +64,7 @@ func (a *Action) prefix() string {
 
 // Needs is the folder of this cluster's backups: what the step lists, and where its keys are.
 func (a *Action) Needs(scope steps.Scope) steps.Needs {
-	return steps.Needs{Places: []steps.Place{{Store: a.Store, Prefix: backup.Folder(a.prefix(), scope.Cluster)}}}
+	return steps.Needs{Places: []steps.Place{{Store: a.Store, Prefix: backup.Folder(a.prefix(), scope.Cluster), Deletes: true}}}
 }
 
 // Permissions has what the cluster's UID takes: only backups with that UID are this cluster's.
@@ -78,8 +78,14 @@ func (a *Action) Render(steps.Scope) ([]runtime.Object, error) { return nil, nil
 // Plan names the backups that would be deleted.
 func (a *Action) Plan(ctx context.Context, env *steps.Env) ([]steps.Change, error) {
 	store, plan, err := a.survey(ctx, env)
+	if err == nil {
+		err = retention.Check(ctx, store, plan)
+	}
 	if err != nil {
 		return nil, err
+	}
+	if plan.Held != "" {
+		env.Log("%s", plan.Held)
 	}
 	changes := make([]steps.Change, len(plan.Remove))
 	for i, c := range plan.Remove {

@@ -68,10 +68,10 @@ func (a *Action) Permissions(steps.Scope) []steps.Permission {
 	list := []steps.Permission{{Verb: "list", Resource: "nodes"}}
 	for _, r := range restore.Resources() {
 		for _, verb := range []string{"list", "get", "create"} {
-			list = append(list, steps.Permission{Verb: verb, Group: r.Group, Resource: r.Resource})
+			list = append(list, steps.Permission{Verb: verb, Group: r.Group, Resource: r.Resource, Optional: restore.Extra(r)})
 		}
 		if a.Overwrite && r.Resource != "namespaces" || r.Resource == "persistentvolumes" {
-			list = append(list, steps.Permission{Verb: "patch", Group: r.Group, Resource: r.Resource})
+			list = append(list, steps.Permission{Verb: "patch", Group: r.Group, Resource: r.Resource, Optional: restore.Extra(r)})
 		}
 	}
 	return list

@@ -156,12 +156,8 @@ func (c *courier) layer(ctx context.Context, out *carried, archive *source.Archi
 
 // dockerfile builds the image once for all attempts.
 func (c *courier) dockerfile(ctx context.Context, d *Dockerfile) (*carried, error) {
-	path := c.absolute(cmp.Or(d.Path, "Dockerfile"))
-	folder := filepath.Dir(path)
-	if d.Context != "" {
-		folder = c.absolute(d.Context)
-	}
-	out := &carried{about: []string{fmt.Sprintf("image built from %s, pushed to %s", path, d.Push)}}
+	o := c.building(d)
+	out := &carried{about: []string{fmt.Sprintf("image built from %s, pushed to %s", o.Dockerfile, d.Push)}}
 	if c.note == nil {
 		out.image = unknown("image of " + d.Push)
 		return out, nil
@@ -171,10 +167,7 @@ func (c *courier) dockerfile(ctx context.Context, d *Dockerfile) (*carried, erro
 		c.log("the image was built before: %s", out.image)
 		return out, nil
 	}
-	built, err := builder.Build(ctx, builder.Options{
-		Dockerfile: path, Context: folder, Target: d.Target, Args: d.Args, Push: d.Push, Builder: cmp.Or(d.Builder, "auto"),
-		Log: func(line string) { c.log("%s", line) },
-	})
+	built, err := builder.Build(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -183,5 +176,19 @@ func (c *courier) dockerfile(ctx context.Context, d *Dockerfile) (*carried, erro
 	return out, c.note(noteImage, built.Image)
 }
 
-// unknown stands in a rendering for what only the run can know.
-func unknown(what string) string { return "UNKNOWN(" + what + ")" }
+// building is how the Dockerfile is built.
+func (c *courier) building(d *Dockerfile) builder.Options {
+	o := builder.Options{
+		Dockerfile: c.absolute(cmp.Or(d.Path, "Dockerfile")), Target: d.Target, Args: d.Args, Push: d.Push, Builder: cmp.Or(d.Builder, builder.Auto),
+		Log: func(line string) { c.log("%s", line) },
+	}
+	if d.Context != "" {
+		o.Context = c.absolute(d.Context)
+	}
+	return o
+}
+
+// unknownMark begins what stands in a rendering for what only the run can know.
+const unknownMark = "UNKNOWN("
+
+func unknown(what string) string { return unknownMark + what + ")" }

@@ -1,7 +1,6 @@
 package runjob
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -205,51 +204,4 @@ func (a *Action) identity(scope steps.Scope) map[string]string {
 		return nil // it would have failed before anything was made
 	}
 	return spec.Labels
-}
-
-// Plan tells what would be made, and of what.
-func (a *Action) Plan(ctx context.Context, env *steps.Env) ([]steps.Change, error) {
-	objects, work, err := a.rendered(ctx, env.Scope, env.Noted)
-	if err != nil {
-		return nil, err
-	}
-	objects.Redact()
-	r := a.runner(env)
-	there, err := r.Look(ctx)
-	if err != nil {
-		return nil, err
-	}
-	about := strings.Join(append([]string{"image " + cmp.Or(work.image, a.Image)}, work.about...), "; ")
-	op := steps.Create
-	switch {
-	case there == nil:
-	case r.Mine(there, objects):
-		return nil, nil
-	case a.Replace && there.Ours():
-		op = steps.Replace
-	default:
-		return nil, fmt.Errorf("%s %s/%s is there already: %w", a.Workload, r.Namespace, r.Name, jobs.ErrForeign)
-	}
-	var changes []steps.Change
-	add := func(op steps.Op, kind, name, detail string, object any) error {
-		after, err := json.Marshal(object)
-		changes = append(changes, steps.Change{Op: op, Target: fmt.Sprintf("%s %s/%s", kind, r.Namespace, name), Detail: detail, After: after})
-		return err
-	}
-	var body any = objects.Job
-	if objects.Deployment != nil {
-		body = objects.Deployment
-	}
-	err = add(op, a.Workload, r.Name, about, body)
-	for _, m := range objects.ConfigMaps {
-		size := 0
-		for _, part := range m.BinaryData {
-			size += len(part)
-		}
-		changes = append(changes, steps.Change{Op: steps.Create, Target: fmt.Sprintf("configmap %s/%s", r.Namespace, m.Name), Detail: fmt.Sprintf("%d bytes of the source", size)})
-	}
-	for _, s := range objects.Secrets {
-		changes = append(changes, steps.Change{Op: steps.Create, Target: fmt.Sprintf("secret %s/%s", r.Namespace, s.Name), Detail: "keys " + s.Annotations[workload.AnnotationRedacted]})
-	}
-	return changes, err
 }

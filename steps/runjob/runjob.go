@@ -34,6 +34,7 @@ func Kind() steps.Kind {
 		Declares:  declares,
 		Settle:    settle,
 		Once:      once,
+		Early:     early,
 		Attempts:  1,
 		Timeout:   time.Hour,
 		ExitCodes: true,
@@ -200,6 +201,3 @@ func (a *Action) objectName(scope steps.Scope) string {
 	}
 	return scope.ObjectName()
 }
-
-// Needs is nothing besides the cluster.
-func (a *Action) Needs(steps.Scope) steps.Needs { return steps.Needs{} }

@@ -113,14 +113,17 @@ func blank(v steps.Value) (string, error) {
 	return v.Literal, nil
 }
 
-// Render gives the ConfigMaps, the Secrets without their values, and the workload itself, stopped. What only a run can know stands as
-// UNKNOWN(…) in it.
+// Render gives the ConfigMaps, the Secrets without their values, and the workload itself, stopped, or for kubectl one that works. What only a
+// run can know stands as UNKNOWN(…) in it.
 func (a *Action) Render(scope steps.Scope) ([]runtime.Object, error) {
 	objects, _, err := a.rendered(context.Background(), scope, nil)
 	if err != nil {
 		return nil, err
 	}
 	objects.Redact()
+	if scope.Runnable {
+		objects.Release()
+	}
 	var list []runtime.Object
 	for _, m := range objects.ConfigMaps {
 		list = append(list, m)
@@ -145,6 +148,7 @@ func (a *Action) rendered(ctx context.Context, scope steps.Scope, noted map[stri
 	if err != nil {
 		return nil, nil, err
 	}
+	spec.Borrowed = a.unread(scope)
 	objects, err := workload.Build(spec)
 	return objects, work, err
 }

@@ -75,6 +75,9 @@ func (c conformance) runDoesWhatPlanSays(t *testing.T) {
 			}
 		}
 	}
+	if (result.Verdict != "") != c.kind.Check {
+		t.Errorf("the verdict is %q, and Kind.Check says %t", result.Verdict, c.kind.Check)
+	}
 	settle(t, result)
 	checkPermitted(t, w, a)
 	checkOutputs(t, c.kind, c.fixture.With, result)

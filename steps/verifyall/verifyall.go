@@ -13,6 +13,7 @@ import (
 	"plan/internal/checks/longhorn"
 	"plan/internal/checks/nodetoken"
 	"plan/internal/checks/verify"
+	lists "plan/internal/longhorn"
 	"plan/steps"
 )
 
@@ -26,6 +27,7 @@ var doc string
 func Kind() steps.Kind {
 	return steps.Kind{
 		Name:   "verify-all",
+		Check:  true,
 		Schema: schema,
 		Doc:    doc,
 		Outputs: []steps.Output{
@@ -145,6 +147,7 @@ func (a *Action) Permissions(scope steps.Scope) (list []steps.Permission) {
 	seen := map[steps.Permission]bool{}
 	for _, c := range a.checks() {
 		for _, p := range c.Permissions(scope) {
+			p.Optional = p.Optional || p.Group == lists.Group // where Longhorn is not installed its check does not apply
 			if !seen[p] {
 				seen[p] = true
 				list = append(list, p)

@@ -20,6 +20,7 @@ var doc string
 func Kind() steps.Kind {
 	return steps.Kind{
 		Name:   "verify-backup",
+		Check:  true,
 		Schema: schema,
 		Doc:    doc,
 		Outputs: []steps.Output{

@@ -20,6 +20,7 @@ var doc string
 func Kind() steps.Kind {
 	return steps.Kind{
 		Name:   "verify-node-token",
+		Check:  true,
 		Schema: schema,
 		Doc:    doc,
 		Outputs: append(nodetoken.Outputs(),

@@ -23,6 +23,7 @@ var doc string
 func Kind() steps.Kind {
 	return steps.Kind{
 		Name:   "verify-object",
+		Check:  true,
 		Schema: schema,
 		Doc:    doc,
 		Outputs: []steps.Output{
@@ -60,7 +61,7 @@ func (a *Action) Permissions(steps.Scope) []steps.Permission {
 	if err != nil {
 		return []steps.Permission{{Verb: "list", Resource: "*"}} // computed: only the run knows it
 	}
-	return []steps.Permission{{Verb: "list", Group: r.Group, Resource: r.Resource, Namespace: a.Namespace}}
+	return []steps.Permission{{Verb: "list", Group: r.Group, Version: r.Version, Resource: r.Resource, Namespace: a.Namespace}}
 }
 
 // Run lists the objects and judges them.

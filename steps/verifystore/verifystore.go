@@ -25,6 +25,7 @@ var doc string
 func Kind() steps.Kind {
 	return steps.Kind{
 		Name:   "verify-store",
+		Check:  true,
 		Schema: schema,
 		Doc:    doc,
 		Outputs: []steps.Output{

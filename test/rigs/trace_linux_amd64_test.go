@@ -56,7 +56,17 @@ func storing() map[uint64]bool {
 	return calls(syscall.SYS_WRITE, syscall.SYS_PWRITE64, syscall.SYS_WRITEV, syscall.SYS_FSYNC, syscall.SYS_FDATASYNC)
 }
 
-const sysRenameat2 = 316
+// networking are those without which nobody is called, listened to or looked up.
+func networking() map[uint64]bool {
+	return calls(syscall.SYS_SOCKET, syscall.SYS_SOCKETPAIR, syscall.SYS_CONNECT, syscall.SYS_BIND, syscall.SYS_LISTEN, syscall.SYS_ACCEPT, syscall.SYS_ACCEPT4,
+		syscall.SYS_SENDTO, syscall.SYS_SENDMSG, sysSendmmsg, syscall.SYS_RECVFROM, syscall.SYS_RECVMSG, sysIOUringSetup)
+}
+
+const (
+	sysRenameat2    = 316
+	sysSendmmsg     = 307
+	sysIOUringSetup = 425
+)
 
 func calls(numbers ...uint64) map[uint64]bool {
 	set := map[uint64]bool{}

@@ -20,3 +20,4 @@ func (*tracer) follow(int) (syscall.WaitStatus, error) { return 0, syscall.ENOSY
 func (*tracer) journal() bool                          { return false }
 func changing() map[uint64]bool                        { return nil }
 func storing() map[uint64]bool                         { return nil }
+func networking() map[uint64]bool                      { return nil }

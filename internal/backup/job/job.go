@@ -4,6 +4,7 @@ package job
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -49,8 +50,19 @@ type List func(ctx context.Context, r kube.Resource, reduce backup.Reduce) error
 // Preview is what Make would do.
 type Preview struct {
 	Key    string // what would be written; empty if this run's backup is there already
+	Count  int64  // of the primary resource: what would be in it
 	Remove []retention.Candidate
 	Held   string // why nothing is removed although the rules say so
+}
+
+// Planned is what is known of a backup before it is made.
+type Planned struct {
+	Count int64 `json:"count"` // as in Preview
+}
+
+// Planned is what is known of the backup that would be written, as JSON.
+func (p Preview) Planned() json.RawMessage {
+	return fmt.Appendf(nil, `{"count":%d}`, p.Count)
 }
 
 // Report is what Make did.
@@ -60,7 +72,8 @@ type Report struct {
 	Held   string
 }
 
-// Preview reads and writes nothing. The backup that would be written counts for the rules as if it were there.
+// Preview reads and writes nothing. The backup that would be written counts for the rules as if it were there. After an error the backup is
+// made all the same if there is a key: only pruning fails.
 func (j Job) Preview(ctx context.Context) (Preview, error) {
 	if err := j.check(); err != nil {
 		return Preview{}, err
@@ -72,20 +85,24 @@ func (j Job) Preview(ctx context.Context) (Preview, error) {
 	var p Preview
 	var assume []retention.Candidate
 	if !there {
+		if p.Count, err = j.Kube.Count(ctx, j.Primary); err != nil {
+			return Preview{}, err
+		}
 		p.Key = key.String()
-		assume = []retention.Candidate{{Key: p.Key, Time: key.Started, Own: true}}
+		assume = []retention.Candidate{{Key: p.Key, Time: key.Started, Own: true, Count: p.Count}}
 	}
 	if j.Keep == nil {
 		return p, nil
 	}
-	if !there {
-		if assume[0].Count, err = j.Kube.Count(ctx, j.Primary); err != nil {
-			return Preview{}, err
-		}
-	}
 	plan, err := retention.Survey(ctx, j.Store, j.options(key.String(), assume))
+	if err == nil {
+		err = retention.Check(ctx, j.Store, plan)
+	}
+	if err != nil {
+		return p, fmt.Errorf("the backup is stored all the same, but %w", err)
+	}
 	p.Remove, p.Held = plan.Remove, plan.Held
-	return p, err
+	return p, nil
 }
 
 // Make stores the backup and reads it back, then prunes if there are rules. When pruning fails, the report is of the backup that is

@@ -185,6 +185,30 @@ func TestPreviewSaysWhatMakeDoes(t *testing.T) {
 	}
 }
 
+// TestPreviewTellsOfTheBackupAlsoWhenPruningWouldFail, for the backup is made first; and how much would be in it, which rules ask for.
+func TestPreviewTellsOfTheBackupAlsoWhenPruningWouldFail(t *testing.T) {
+	w := newWorld(t, 3)
+	p, err := w.job.Preview(t.Context())
+	if err != nil || p.Count != 3 || string(p.Planned()) != `{"count":3}` {
+		t.Errorf("%+v, %v", p, err)
+	}
+	for day := range 3 {
+		if _, err := w.on(day).Make(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j := w.on(3)
+	j.Keep, j.Max = &retention.Keep{Last: 1}, 1
+	p, err = j.Preview(t.Context())
+	var many *retention.TooManyError
+	if !errors.As(err, &many) || many.Victims != 3 || p.Key == "" || p.Count != 3 || len(p.Remove) != 0 {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if _, made := j.Make(t.Context()); !errors.As(made, &many) || len(w.s3.Objects()) != 4 {
+		t.Errorf("%v, %d objects", made, len(w.s3.Objects()))
+	}
+}
+
 func TestNothingIsLeftBehindWhenTheListFails(t *testing.T) {
 	w := newWorld(t, 600) // two pages
 	w.kube.Fail(kubetest.Fault{Path: "continue", Status: 410})

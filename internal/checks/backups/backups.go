@@ -104,7 +104,7 @@ func (c *Check) Permissions(steps.Scope) []steps.Permission {
 			continue
 		}
 		for _, r := range restore.Resources() {
-			list = append(list, steps.Permission{Verb: "create", Group: r.Group, Resource: r.Resource})
+			list = append(list, steps.Permission{Verb: "create", Group: r.Group, Resource: r.Resource, Optional: restore.Extra(r)})
 		}
 	}
 	return list

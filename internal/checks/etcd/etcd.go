@@ -100,7 +100,7 @@ func (c *Check) Permissions(steps.Scope) []steps.Permission {
 	return []steps.Permission{
 		{Verb: "get", Resource: "namespaces", Name: "kube-system"},
 		{Verb: "list", Resource: "nodes"},
-		{Verb: "list", Group: "k3s.cattle.io", Resource: "etcdsnapshotfiles"},
+		{Verb: "list", Group: "k3s.cattle.io", Version: "v1", Resource: "etcdsnapshotfiles", Optional: true},
 	}
 }
 

@@ -230,7 +230,7 @@ func TestTheRecordsKnowTheTokenToo(t *testing.T) {
 
 func TestThePermissionsAreThree(t *testing.T) {
 	c := etcd.New()
-	if got, want := fmt.Sprint(c.Permissions(newWorld(t).Env.Scope)), "[{get  namespaces   kube-system} {list  nodes   } {list k3s.cattle.io etcdsnapshotfiles   }]"; got != want {
+	if got, want := fmt.Sprint(c.Permissions(newWorld(t).Env.Scope)), "[{get   namespaces   kube-system false} {list   nodes    false} {list k3s.cattle.io v1 etcdsnapshotfiles    true}]"; got != want {
 		t.Error(got)
 	}
 }

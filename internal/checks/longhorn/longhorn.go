@@ -63,7 +63,7 @@ func (c *Check) Needs(steps.Scope) steps.Needs { return steps.Needs{} }
 func (c *Check) Permissions(steps.Scope) []steps.Permission {
 	var all []steps.Permission
 	for _, l := range longhorn.New().Lists(c.Namespace) {
-		all = append(all, steps.Permission{Verb: "list", Group: l.Group, Resource: l.Resource.Resource, Namespace: l.Namespace})
+		all = append(all, steps.Permission{Verb: "list", Group: l.Group, Version: l.Version, Resource: l.Resource.Resource, Namespace: l.Namespace})
 	}
 	return all
 }

@@ -44,6 +44,7 @@ type Server struct {
 	requests  []Request
 	binds     bool // see BindVolumes
 	logs      map[string]*Log
+	warnings  []string // of the answer that is being made
 
 	compacted int           // events up to this version are forgotten
 	changed   chan struct{} // closed and replaced at each change
@@ -52,6 +53,9 @@ type Server struct {
 	// React may be nil. It is what admission and controllers do: it may change an object (by its kind) before it is stored or, with an
 	// error, refuse it.
 	React func(verb, kind string, object map[string]any) error
+
+	// Warn may be nil. It gives what the server warns of when an object is created or updated, as admission has it.
+	Warn func(kind string, object map[string]any) []string
 
 	// Allow answers what a client asks about its rights; nil: it has all.
 	Allow func(kube.Access) bool
@@ -148,7 +152,7 @@ func (s *Server) Requests() []Request {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.requests = append(s.requests, Request{r.Method, r.URL.Path, r.URL.RawQuery})
+	s.requests, s.warnings = append(s.requests, Request{r.Method, r.URL.Path, r.URL.RawQuery}), nil
 	f := s.fault(r)
 	switch {
 	case f != nil && f.Status != 0:
@@ -168,6 +172,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
+		for _, text := range s.warnings {
+			w.Header().Add("Warning", fmt.Sprintf("299 - %q", text))
+		}
 		w.WriteHeader(code)
 		_, _ = w.Write([]byte(body))
 	}
@@ -191,6 +198,9 @@ func (s *Server) serve(r *http.Request) (int, string) {
 func (s *Server) read(r *http.Request) (int, string) {
 	if r.URL.Path == "/version" {
 		return http.StatusOK, `{"major":"1","minor":"35","gitVersion":"` + Version + `"}`
+	}
+	if code, body, asked := s.discovery(r.URL.Path); asked {
+		return code, body
 	}
 	path, namespace, name := split(r.URL.Path)
 	l := s.lists[path]

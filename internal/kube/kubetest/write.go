@@ -81,6 +81,9 @@ func (s *Server) store(l *list, at int, method, namespace string, body []byte, d
 			return http.StatusUnprocessableEntity, failure(http.StatusUnprocessableEntity, "Invalid", err.Error())
 		}
 	}
+	if s.Warn != nil {
+		s.warnings = s.Warn(l.kind, object)
+	}
 	meta["resourceVersion"] = strconv.Itoa(s.version + 1)
 	object["apiVersion"], object["kind"] = l.apiVersion, l.kind
 	text, err := json.Marshal(object)

@@ -31,6 +31,21 @@ func Resolve(ctx context.Context, u URL, ref string, o Options) (string, error) 
 	return commit.String(), nil
 }
 
+// Reach finds out whether the server lets the repository be read, for a ref that Resolve takes as it is. Whether a commit is there shows only
+// when it is fetched.
+func Reach(ctx context.Context, u URL, ref string, o Options) error {
+	err := o.check(u, ref)
+	if err != nil {
+		return fmt.Errorf("read git repository %s: %w", u, about(invalid, err))
+	}
+	r, _, err := o.list(ctx, u)
+	if err != nil {
+		return fmt.Errorf("read git repository %s: %w", u, err)
+	}
+	_ = r.Close()
+	return nil
+}
+
 func refName(ref string) string {
 	if ref == "" {
 		return "HEAD"

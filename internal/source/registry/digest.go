@@ -18,6 +18,15 @@ func Digest(ctx context.Context, ref string, o Options) (string, error) {
 	if err != nil || image.digest != "" {
 		return image.digest, err
 	}
+	return Find(ctx, ref, o)
+}
+
+// Find is Digest, but the registry is asked in any case whether it has what the reference names.
+func Find(ctx context.Context, ref string, o Options) (string, error) {
+	image, err := ParseImage(ref)
+	if err != nil {
+		return "", err
+	}
 	if err := o.check(); err != nil {
 		return "", err
 	}

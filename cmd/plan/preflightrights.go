@@ -1,0 +1,205 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"plan/engine"
+	"plan/internal/kube"
+	"plan/internal/report"
+)
+
+// rightGroup are rights that differ by name only.
+type rightGroup struct {
+	all     kube.Access // without a name
+	members []right
+	answers []answer
+	err     error
+}
+
+// rightChecks asks for every right as the call will be authorised. What is allowed is told by object, what is denied by right.
+func (p *preflight) rightChecks(ctx context.Context, rights []right, lacks *servedSet) []check {
+	if p.kube == nil {
+		return p.notAsked(rights)
+	}
+	groups := groupRights(rights)
+	p.askGroups(ctx, groups)
+	var granted, others []check
+	for _, g := range groups {
+		granted, others = g.tell(granted, others, lacks)
+	}
+	return append(joinVerbs(granted), others...)
+}
+
+// notAsked stands for all rights where there is nobody to ask.
+func (p *preflight) notAsked(rights []right) []check {
+	if len(rights) == 0 {
+		return nil
+	}
+	return []check{check{Check: checkPermission, What: report.Plural(len(rights), "right")}.skipped("the cluster cannot be asked")}
+}
+
+func groupRights(rights []right) (groups []*rightGroup) {
+	at := map[kube.Access]*rightGroup{}
+	for _, r := range rights {
+		a := access(r.Permission)
+		a.Name = ""
+		if at[a] == nil {
+			at[a] = &rightGroup{all: a}
+			groups = append(groups, at[a])
+		}
+		at[a].members = append(at[a].members, r)
+	}
+	return groups
+}
+
+// askGroups asks for each group's right to all names, and by name where there is none: a plan may have thousands.
+func (p *preflight) askGroups(ctx context.Context, groups []*rightGroup) {
+	var questions []question
+	for _, g := range groups {
+		switch {
+		case g.all.Resource == "*":
+		case len(g.members) == 1:
+			questions = append(questions, question{group: g, right: g.members[0]})
+		default:
+			whole := g.members[0]
+			whole.Name = ""
+			questions = append(questions, question{group: g, right: whole})
+		}
+	}
+	p.askEach(ctx, questions)
+	var byName []question
+	for _, q := range questions {
+		for _, m := range q.group.members {
+			if q.err == nil && !q.allowed && m.Name != q.right.Name {
+				byName = append(byName, question{group: q.group, right: m})
+			} else {
+				q.group.take(m, q)
+			}
+		}
+	}
+	p.askEach(ctx, byName)
+	for _, q := range byName {
+		q.group.take(q.right, q)
+	}
+}
+
+// question is whether there is a right.
+type question struct {
+	group   *rightGroup
+	right   right
+	allowed bool
+	reason  string // the authorizer's
+	err     error
+}
+
+// take notes what came of a question for a right.
+func (g *rightGroup) take(r right, q question) {
+	if q.err != nil {
+		g.err = q.err
+		return
+	}
+	g.answers = append(g.answers, answer{r, q.allowed, q.reason})
+}
+
+// askEach asks a few at once, each bounded in time.
+func (p *preflight) askEach(ctx context.Context, questions []question) {
+	var asking errgroup.Group
+	asking.SetLimit(probesAtOnce)
+	for i := range questions {
+		q := &questions[i]
+		asking.Go(func() error {
+			q.err = bounded(ctx, openTimeout, func(ctx context.Context) (err error) {
+				q.allowed, q.reason, err = p.kube.Allowed(ctx, access(q.right.Permission))
+				return err
+			})
+			return nil
+		})
+	}
+	_ = asking.Wait() // failures are kept with their questions
+}
+
+// tell adds what came of the group's question: to granted, or to others.
+func (g *rightGroup) tell(granted, others []check, lacks *servedSet) ([]check, []check) {
+	c := rightCheck(g.all, g.members)
+	switch {
+	case g.all.Resource == "*":
+		return granted, append(others, c.skipped("only the run knows the resource"))
+	case unanswerable(g.err):
+		return granted, append(others, c.warning("it cannot be asked whether the right is there: %v", g.err))
+	case g.err != nil:
+		return granted, append(others, c.failed(g.err))
+	}
+	var has, not []right
+	reason := ""
+	for _, a := range g.answers {
+		if a.allowed {
+			has = append(has, a.right)
+		} else {
+			not, reason = append(not, a.right), cmp.Or(a.reason, reason)
+		}
+	}
+	if len(has) > 0 {
+		granted = append(granted, rightCheck(g.all, has).ok(""))
+	}
+	if len(not) == 0 {
+		return granted, others
+	}
+	c = rightCheck(g.all, not)
+	text := "denied"
+	if reason != "" {
+		text += ": " + reason
+	}
+	if g.optional() && lacks.without(g.all) {
+		return granted, append(others, c.warning("%s; the API server does not have the resource, and says so only to who may ask", text))
+	}
+	return granted, append(others, c.failed(exit{code: engine.ExitDenied, err: errors.New(text)}))
+}
+
+func (g *rightGroup) optional() bool {
+	return !slices.ContainsFunc(g.members, func(r right) bool { return !r.Optional })
+}
+
+// rightCheck names rights that differ by name only.
+func rightCheck(all kube.Access, rights []right) check {
+	c := check{Check: checkPermission, What: all.String()}
+	var names []string
+	for _, r := range rights {
+		c.For = merged(c.For, r.For...)
+		if r.Name != "" {
+			names = append(names, r.Name)
+		}
+	}
+	switch {
+	case len(names) < len(rights): // one is for all of them
+	case len(names) == 1:
+		all.Name = names[0]
+		c.What = all.String()
+	default:
+		c.What += fmt.Sprintf(", %s: %s", report.Plural(len(names), "name"), someOf(names))
+	}
+	return c
+}
+
+// joinVerbs makes one line of rights to the same objects.
+func joinVerbs(granted []check) (list []check) {
+	at := map[string]int{}
+	for _, c := range granted {
+		verb, object, _ := strings.Cut(c.What, " ")
+		i, known := at[object]
+		if !known {
+			at[object] = len(list)
+			list = append(list, c)
+			continue
+		}
+		list[i].What = strings.TrimSuffix(list[i].What, " "+object) + ", " + verb + " " + object
+		list[i].For = merged(list[i].For, c.For...)
+	}
+	return list
+}
