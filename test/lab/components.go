@@ -40,7 +40,7 @@ func (f folder) apiserver(s settings, p programs, extra []string) component {
 		"--token-auth-file=" + f.path("tokens.csv"), "--authorization-mode=Node,RBAC", "--anonymous-auth=true",
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=" + f.path("pki", "sa.pub"),
 		"--service-account-signing-key-file=" + f.path("pki", "sa.key"),
-		"--service-cluster-ip-range=10.96.0.0/16", "--endpoint-reconciler-type=none",
+		"--service-cluster-ip-range=" + s.services().String(), "--endpoint-reconciler-type=none",
 		"--kubelet-preferred-address-types=Hostname", "--kubelet-certificate-authority=" + f.path("pki", "ca.crt"),
 		"--kubelet-client-certificate=" + f.path("pki", "client.crt"), "--kubelet-client-key=" + f.path("pki", "client.key"),
 		"--allow-privileged=true", "--profiling=false",

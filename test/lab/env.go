@@ -38,6 +38,9 @@ func (l *Lab) Env() []string {
 		"LAB_GIT_DIR=" + l.Git.Dir,
 		"LAB_GIT_USER=" + l.Git.User,
 		"LAB_GIT_PASSWORD=" + l.Git.Password,
+		"LAB_POD_S3_ENDPOINT=" + l.InPods.S3Endpoint,
+		"LAB_POD_BITWARDEN_URL=" + l.InPods.BitwardenURL,
+		"LAB_POD_PING_URL=" + l.InPods.PingURL,
 		"LAB_DOCKER_HOST=" + l.Docker.Host,
 		"LAB_DOCKER=" + l.Docker.Program,
 	}

@@ -41,22 +41,30 @@ func putStored(ctx context.Context, etcd string, batch []stored) error {
 		}
 		ops[i] = op{put{Key: []byte(s.key), Value: b}}
 	}
-	body, err := json.Marshal(map[string]any{"success": ops})
+	return wrap(askEtcd(ctx, etcd+"/v3/kv/txn", map[string]any{"success": ops}, nil), "write to etcd")
+}
+
+// askEtcd calls etcd's JSON gateway. A nil answer is not read.
+func askEtcd(ctx context.Context, url string, question, answer any) error {
+	body, err := json.Marshal(question)
 	if err != nil {
-		return fmt.Errorf("encode a transaction: %w", err)
+		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, etcd+"/v3/kv/txn", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("write to etcd: %w", err)
+		return err
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("write to etcd: %w", err)
+		return err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		b, _ := io.ReadAll(io.LimitReader(resp.Body, 300)) // what it says helps, but is not needed
-		return fmt.Errorf("write to etcd: %s: %s", resp.Status, b)
+		return fmt.Errorf("%s: %s", resp.Status, b)
 	}
-	return nil
+	if answer == nil {
+		return nil
+	}
+	return json.NewDecoder(resp.Body).Decode(answer)
 }

@@ -12,7 +12,7 @@ import (
 
 func TestServerCertificateIsNoCA(t *testing.T) {
 	f := testFolder(t)
-	if err := f.keys(); err != nil {
+	if err := f.keys(settings{Ports: map[string]int{"apiserver": 20000}}); err != nil {
 		t.Fatal(err)
 	}
 	read := func(name string) *x509.Certificate {

@@ -55,7 +55,7 @@ type settings struct {
 func portNames() []string {
 	return []string{
 		"etcd", "etcd-peer", "apiserver", "controller-manager", "s3", "bitwarden", "ping",
-		"scheduler", "kubelet", "kubelet-healthz", "registry", "registry-private", "git",
+		"scheduler", "kubelet", "kubelet-healthz", "registry", "registry-private", "git", "pods",
 	}
 }
 
@@ -141,7 +141,7 @@ func (f folder) serves(port string) bool {
 // servedHere reports whether the named port is one of those that a process of this lab serves itself, without being
 // recorded, and does: only such a server has a certificate of this lab's CA.
 func (f folder) servedHere(s settings, port string) bool {
-	if !slices.Contains([]string{"registry", "registry-private", "git"}, port) {
+	if !slices.Contains([]string{"registry", "registry-private", "git", "pods"}, port) {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)

@@ -24,6 +24,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"plan/internal/image/assemble"
 )
 
 // The images that the node has from its start. The registry has all but the first one, too.
@@ -214,11 +216,51 @@ func (f folder) importImages(ctx context.Context, p programs, archive string) er
 	if b, err := os.ReadFile(mark); err == nil && string(b) == archive {
 		return nil
 	}
+	if err := f.importArchive(ctx, p, archive); err != nil {
+		return err
+	}
+	return wrap(os.WriteFile(mark, []byte(archive), 0o600), "import images")
+}
+
+// importArchive brings the images of an archive into containerd, under the names that it has for them.
+func (f folder) importArchive(ctx context.Context, p programs, archive string) error {
 	ctx, cancel := context.WithTimeout(ctx, importLimit)
 	defer cancel()
 	out, err := f.inNode(ctx, p.ctr, "-n", "k8s.io", "images", "import", "--snapshotter", f.snapshotter(), archive)
 	if err != nil {
 		return fmt.Errorf("import images: %w\n%s", err, tail(out, 5))
 	}
-	return wrap(os.WriteFile(mark, []byte(archive), 0o600), "import images")
+	return nil
+}
+
+// ImportImage brings the images of an archive, as `docker save` writes them, into the node's containerd: pods that name them run without a pull.
+func (l *Lab) ImportImage(ctx context.Context, archive string) error {
+	cache, err := CacheDir()
+	if err != nil {
+		return err
+	}
+	p := programs{cache: cache}
+	if err := p.nodePrograms(ctx, l.log); err != nil {
+		return err
+	}
+	return folder{dir: l.Dir}.importArchive(ctx, p, archive)
+}
+
+// ImportProgram is ImportImage of the product's image, which is made as `make image` makes it, of a binary of plan that is static (labtest.Build
+// makes one). ref is the image's name for pods, such as lab/plan:test; with the tag latest the kubelet would pull.
+func (l *Lab) ImportProgram(ctx context.Context, binary, ref string) error {
+	work, err := os.MkdirTemp("", "plan-image-")
+	if err != nil {
+		return fmt.Errorf("import program: %w", err)
+	}
+	defer os.RemoveAll(work)
+	image, err := assemble.Image(assemble.Program{Binary: binary, Arch: runtime.GOARCH, Version: "lab", Date: time.Unix(0, 0)}, work)
+	if err != nil {
+		return fmt.Errorf("import program: %w", err)
+	}
+	archive := filepath.Join(work, "image.tar")
+	if err := assemble.WriteTarball(archive, ref, image); err != nil {
+		return fmt.Errorf("import program: %w", err)
+	}
+	return l.ImportImage(ctx, archive)
 }

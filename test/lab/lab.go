@@ -9,7 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -75,13 +75,14 @@ type Lab struct {
 	Registry   Registry // serves when the lab has a node, or after StartRegistry
 	Git        Git      // serves after StartGit
 	Docker     Docker   // the zero value until StartDocker
+	InPods     InPods   // the servers as pods reach them, when the lab has a node
 
 	// BitwardenServer has the fault switches; nil when the server is another process (Options.Helper).
 	BitwardenServer *bwtest.Server
 
 	opts   Options
 	mu     sync.Mutex
-	served []*http.Server
+	served []io.Closer
 }
 
 // Start brings up the lab of a folder and returns when every server answers. What runs already is kept, so a second
@@ -112,12 +113,12 @@ func Start(ctx context.Context, dir string, opts Options) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !f.hasKeys() { // what runs, if anything does, has certificates of another CA
+	if !f.hasKeys(s) { // what runs, if anything does, has certificates of another CA
 		if err := f.stopAll(ctx); err != nil {
 			return nil, err
 		}
 	}
-	if err := f.keys(); err != nil {
+	if err := f.keys(s); err != nil {
 		return nil, err
 	}
 	opts.Node = node
@@ -146,6 +147,9 @@ func (f folder) describe(s settings, opts Options) *Lab {
 	}
 	if opts.Elsewhere.S3.Endpoint != "" {
 		l.S3 = opts.Elsewhere.S3
+	}
+	if l.Node != "" {
+		l.InPods = f.asPodsSee(s, opts.Elsewhere)
 	}
 	_, l.Bitwarden = fillBitwarden(s.BitwardenSeed, "https://"+f.addr(s, "bitwarden"), l.S3)
 	return l
@@ -180,7 +184,7 @@ func (l *Lab) start(ctx context.Context, f folder, s settings) error {
 func (l *Lab) startServers(ctx context.Context, f folder, s settings, p programs, up func(component) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	if l.opts.Elsewhere.Kubeconfig == "" {
-		g.Go(func() error { return l.startCluster(f, s, p, up) })
+		g.Go(func() error { return l.startCluster(ctx, f, s, p, up) })
 	}
 	g.Go(func() error {
 		if l.opts.Elsewhere.S3.Endpoint == "" {
@@ -198,8 +202,10 @@ func (l *Lab) startServers(ctx context.Context, f folder, s settings, p programs
 	}
 	if l.opts.Node {
 		g.Go(func() error {
-			if err := l.serveMore(ctx, f, s, "registry"); err != nil {
-				return err
+			for _, name := range []string{"registry", "pods"} {
+				if err := l.serveMore(ctx, f, s, name); err != nil {
+					return err
+				}
 			}
 			return l.startImages(ctx, f, p, up)
 		})
@@ -208,8 +214,14 @@ func (l *Lab) startServers(ctx context.Context, f folder, s settings, p programs
 }
 
 // startCluster starts each server when the one it needs is ready.
-func (l *Lab) startCluster(f folder, s settings, p programs, up func(component) error) error {
-	cs := []component{f.etcd(s, p), f.apiserver(s, p, l.opts.APIServer)}
+func (l *Lab) startCluster(ctx context.Context, f folder, s settings, p programs, up func(component) error) error {
+	if err := up(f.etcd(s, p)); err != nil {
+		return err
+	}
+	if err := f.moveServices(ctx, s); err != nil {
+		return err
+	}
+	cs := []component{f.apiserver(s, p, l.opts.APIServer)}
 	if !l.opts.NoControllers {
 		cs = append(cs, f.controllerManager(s, p))
 	}

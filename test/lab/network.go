@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
@@ -41,14 +42,14 @@ func networks(number int) (pods, docker network) {
 // number. Bridges that labs have left, which ended without being stopped, are taken away.
 func (f folder) network(ctx context.Context, s *settings) error {
 	f.sweep(ctx)
-	if s.Number != 0 && f.makeBridges(s.Number) == nil {
+	if s.Number != 0 && f.makeBridges(s.Number, s.inPods()) == nil {
 		return nil
 	}
 	first := mathrand.IntN(254)
 	var last error
 	for i := range 254 {
 		n := 1 + (first+i)%254
-		if err := f.makeBridges(n); err != nil {
+		if err := f.makeBridges(n, s.inPods()); err != nil {
 			last = err
 			continue
 		}
@@ -61,14 +62,15 @@ func (f folder) network(ctx context.Context, s *settings) error {
 	return fmt.Errorf("make a bridge for the node: %w", last)
 }
 
-func (f folder) makeBridges(number int) error {
+// makeBridges makes both; that of the pods has one more address, at which they reach the lab's servers.
+func (f folder) makeBridges(number int, servers net.IP) error {
 	pods, docker := networks(number)
 	for _, n := range []network{pods, docker} {
 		if err := n.make(f.dir); err != nil {
 			return err
 		}
 	}
-	return nil
+	return wrap(pods.add(servers), "give bridge %s the address %s", pods.bridge, servers)
 }
 
 // removeBridges takes the bridges of that number away, as far as they are this lab's.
@@ -165,6 +167,9 @@ func (n network) unused() error {
 }
 
 func (n network) setUp(fd int) error {
+	if err := n.hardware(fd); err != nil {
+		return err
+	}
 	for _, set := range []struct {
 		request uint
 		address net.IP
@@ -181,6 +186,71 @@ func (n network) setUp(fd int) error {
 		}
 	}
 	return n.flag(fd, unix.IFF_UP)
+}
+
+// hardware gives the bridge a hardware address of its own (SIOCSIFHWADDR, netdevice(7)). Without one it has that of one of its ports, another
+// whenever a pod comes or goes, and what other pods send goes astray until they ask anew.
+func (n network) hardware(fd int) error {
+	var request struct {
+		name   [unix.IFNAMSIZ]byte
+		family uint16
+		data   [22]byte
+	}
+	copy(request.name[:unix.IFNAMSIZ-1], n.bridge)
+	request.family = unix.ARPHRD_ETHER
+	copy(request.data[:], append([]byte{2, 0}, n.gateway...)) // locally administered
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCSIFHWADDR, uintptr(unsafe.Pointer(&request))); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// add gives the bridge one more address, which has no network around it (RTM_NEWADDR, rtnetlink(7)): SIOCSIFADDR would send all of 10.0.0.0/8
+// to the bridge until the mask is set.
+func (n network) add(address net.IP) error {
+	bridge, err := net.InterfaceByName(n.bridge)
+	if err != nil {
+		return err
+	}
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.Sendto(fd, newAddress(bridge.Index, address), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return err
+	}
+	answer := make([]byte, 4096)
+	size, _, err := unix.Recvfrom(fd, answer, 0)
+	if err != nil {
+		return err
+	}
+	const code = unix.SizeofNlMsghdr // where the error's number is, negative
+	if size < code+4 {
+		return fmt.Errorf("the kernel's answer has %d bytes", size)
+	}
+	if errno := unix.Errno(-int32(binary.NativeEndian.Uint32(answer[code:]))); errno != 0 && errno != unix.EEXIST {
+		return errno
+	}
+	return nil
+}
+
+// newAddress is the message that asks the kernel for it.
+func newAddress(index int, address net.IP) []byte {
+	const size = unix.SizeofNlMsghdr + unix.SizeofIfAddrmsg + 2*(unix.SizeofRtAttr+net.IPv4len)
+	order, b := binary.NativeEndian, make([]byte, 0, size)
+	b = order.AppendUint32(b, size)
+	b = order.AppendUint16(b, unix.RTM_NEWADDR)
+	b = order.AppendUint16(b, unix.NLM_F_REQUEST|unix.NLM_F_ACK|unix.NLM_F_CREATE|unix.NLM_F_EXCL)
+	b = append(b, make([]byte, 8)...)                          // sequence and port
+	b = append(b, unix.AF_INET, 32, 0, unix.RT_SCOPE_UNIVERSE) // of 32 bits, without flags
+	b = order.AppendUint32(b, uint32(index))
+	for _, kind := range []uint16{unix.IFA_LOCAL, unix.IFA_ADDRESS} {
+		b = order.AppendUint16(b, unix.SizeofRtAttr+net.IPv4len)
+		b = order.AppendUint16(b, kind)
+		b = append(b, address.To4()...)
+	}
+	return b
 }
 
 func (n network) flag(fd int, flags uint16) error {

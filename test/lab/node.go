@@ -97,7 +97,7 @@ func (f folder) prepareNode(ctx context.Context, s *settings, p programs) error 
 	}
 	values := strings.NewReplacer(
 		"@LAB@", f.dir, "@NODE@", f.path("node"), "@PKI@", f.path("pki"), "@CNI@", p.cni, "@RUNC@", p.runc, "@SNAPSHOTTER@", f.snapshotter(),
-		"@BRIDGE@", pods.bridge, "@SUBNET@", pods.subnet.String(), "@GATEWAY@", pods.gateway.String(), "@CGROUP@", cgroup(s.Number),
+		"@BRIDGE@", pods.bridge, "@SUBNET@", pods.subnet.String(), "@GATEWAY@", pods.gateway.String(), "@SERVERS@", s.inPods().String()+"/32", "@CGROUP@", cgroup(s.Number),
 		"@PORT@", strconv.Itoa(s.Ports["kubelet"]), "@HEALTHZ@", strconv.Itoa(s.Ports["kubelet-healthz"]), "@LABEL@", NodeLabel, "@VALUE@", NodeLabelValue,
 	)
 	if err := os.MkdirAll(f.path("node", "cni"), 0o700); err != nil {

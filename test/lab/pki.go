@@ -21,10 +21,10 @@ import (
 const keysLast = 10 * 365 * 24 * time.Hour
 
 // keys makes what the servers' TLS and the cluster's service accounts need, once: pki/ca.crt, pki/server.crt and
-// pki/server.key (127.0.0.1, localhost), pki/client.crt and pki/client.key (kube-apiserver to kubelet), pki/sa.key,
+// pki/server.key (127.0.0.1, localhost, what pods know it by), pki/client.crt and pki/client.key (kube-apiserver to kubelet), pki/sa.key,
 // pki/sa.pub, pki/bundle.crt, the CA with the system's roots, and pki/ca.key.
-func (f folder) keys() error {
-	if f.hasKeys() {
+func (f folder) keys(s settings) error {
+	if f.hasKeys(s) {
 		return nil
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -38,7 +38,7 @@ func (f folder) keys() error {
 	if err != nil {
 		return fmt.Errorf("make the CA: %w", err)
 	}
-	if err := f.issue(ca, "server", x509.ExtKeyUsageServerAuth); err != nil {
+	if err := f.issue(ca, "server", x509.ExtKeyUsageServerAuth, s.inPods()); err != nil {
 		return err
 	}
 	if err := f.issue(ca, "client", x509.ExtKeyUsageClientAuth); err != nil {
@@ -48,9 +48,23 @@ func (f folder) keys() error {
 }
 
 // hasKeys reports whether keys has done its work.
-func (f folder) hasKeys() bool {
+func (f folder) hasKeys(s settings) bool {
 	_, err := os.Stat(f.path("pki", "ca.key")) // comes last
-	return err == nil
+	return err == nil && f.isFor("server", s.inPods())
+}
+
+// isFor reports whether pki/NAME.crt is for an address.
+func (f folder) isFor(name string, address net.IP) bool {
+	b, err := os.ReadFile(f.path("pki", name+".crt"))
+	if err != nil {
+		return false
+	}
+	block, _ := pem.Decode(b)
+	if block == nil {
+		return false
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	return err == nil && cert.VerifyHostname(address.String()) == nil
 }
 
 func (f folder) writeKeys(ca []byte, caKey *ecdsa.PrivateKey) error {
@@ -86,12 +100,8 @@ func (f folder) writeKeys(ca []byte, caKey *ecdsa.PrivateKey) error {
 
 // addressKeys makes pki/address.crt and pki/address.key, for 127.0.0.1, localhost and an address.
 func (f folder) addressKeys(address net.IP) error {
-	if b, err := os.ReadFile(f.path("pki", "address.crt")); err == nil {
-		if block, _ := pem.Decode(b); block != nil {
-			if cert, err := x509.ParseCertificate(block.Bytes); err == nil && cert.VerifyHostname(address.String()) == nil {
-				return nil
-			}
-		}
+	if f.isFor("address", address) {
+		return nil
 	}
 	pair, err := tls.LoadX509KeyPair(f.path("pki", "ca.crt"), f.path("pki", "ca.key"))
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"plan/internal/bitwarden/bwtest"
 )
 
-// Serve is the whole work of a helper process (Options.Helper): it serves "bitwarden", "ping", "registry" or "git" of
+// Serve is the whole work of a helper process (Options.Helper): it serves "bitwarden", "ping", "registry", "git" or "pods" of
 // the lab in dir until ctx ends. s3Endpoint is the endpoint that Bitwarden hands out.
 func Serve(ctx context.Context, dir, name, s3Endpoint string) error {
 	l, err := Open(dir, Options{Elsewhere: FromEnvironment()})
@@ -54,6 +54,7 @@ type site struct {
 	addr    string
 	cert    string // name of its key pair in pki; "" for plain HTTP
 	handler http.Handler
+	to      string // an address that connections are passed on to, as they are; then there is no handler
 }
 
 // sites are what the named helper serves.
@@ -61,9 +62,9 @@ func (l *Lab) sites(f folder, s settings, name string) ([]site, error) {
 	switch name {
 	case "bitwarden":
 		bw, _ := fillBitwarden(s.BitwardenSeed, "", l.S3)
-		return []site{{f.addr(s, name), "server", bw}}, nil
+		return []site{{addr: f.addr(s, name), cert: "server", handler: bw}}, nil
 	case "ping":
-		return []site{{f.addr(s, name), "", &sink{file: l.PingFile}}}, nil
+		return []site{{addr: f.addr(s, name), handler: &sink{file: l.PingFile}}}, nil
 	case "registry":
 		open, err := registryHandler(f.path("registry", "open"))
 		if err != nil {
@@ -74,16 +75,20 @@ func (l *Lab) sites(f folder, s settings, name string) ([]site, error) {
 			return nil, err
 		}
 		r := f.registry(s)
-		return []site{{r.Address, "server", denied(open)}, {r.Private, "server", guarded(r.User, r.Password, private)}}, nil
+		return []site{
+			{addr: r.Address, cert: "server", handler: denied(open)}, {addr: r.Private, cert: "server", handler: guarded(r.User, r.Password, private)},
+		}, nil
 	case "git":
 		handler, err := gitHandler(f.git(s))
 		cert := "server"
 		if s.Number != 0 {
 			cert = "address"
 		}
-		return []site{{f.addr(s, name), cert, handler}}, err
+		return []site{{addr: f.addr(s, name), cert: cert, handler: handler}}, err
+	case "pods":
+		return f.doors(s), nil
 	}
-	return nil, fmt.Errorf("serve %q: the lab has bitwarden, ping, registry and git", name)
+	return nil, fmt.Errorf("serve %q: the lab has bitwarden, ping, registry, git and pods", name)
 }
 
 // serveMore serves what a helper would: by a helper, where there is one, or by this process, unless that is done already.
@@ -129,10 +134,14 @@ func (l *Lab) more(ctx context.Context, do func(f folder, s *settings) error) er
 }
 
 // listen serves a site, and 200 on /health; ended, which has room for it, gets the server's end.
-func (f folder) listen(site site, ended chan<- error) (*http.Server, error) {
+func (f folder) listen(site site, ended chan<- error) (io.Closer, error) {
 	l, err := net.Listen("tcp", site.addr)
 	if err != nil {
 		return nil, fmt.Errorf("serve on %s: %w", site.addr, err)
+	}
+	if site.to != "" {
+		go passOn(l, site.to, ended)
+		return l, nil
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })

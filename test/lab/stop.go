@@ -46,7 +46,7 @@ func Stop(ctx context.Context, dir string) error {
 func servers() []string {
 	return []string{
 		"etcd", "kube-apiserver", "kube-controller-manager", "versitygw", "bitwarden", "ping",
-		"node", "containerd", "kube-scheduler", "kubelet", "dockerd", "registry", "git",
+		"node", "containerd", "kube-scheduler", "kubelet", "dockerd", "registry", "git", "pods",
 	}
 }
 
@@ -60,7 +60,7 @@ func (f folder) stopAll(ctx context.Context) error {
 		return errors.Join(errs...)
 	})
 	g.Go(func() error { return f.stopNode(ctx) })
-	for _, name := range []string{"versitygw", "bitwarden", "ping", "registry", "git"} {
+	for _, name := range []string{"versitygw", "bitwarden", "ping", "registry", "git", "pods"} {
 		g.Go(func() error { return f.stop(ctx, name) })
 	}
 	return g.Wait()

@@ -74,5 +74,5 @@ func TestRunJobNeedsTheRightsThatItNames(t *testing.T) {
 	if _, err := r.kube.RbacV1().Roles("work").Update(t.Context(), role, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	p.must(t, 1, "apply", "plan.yaml").says(t, "create job work/rights", "forbidden")
+	p.must(t, 77, "apply", "plan.yaml").says(t, "may not create jobs.batch in work (step ")
 }

@@ -42,7 +42,7 @@ var world = sync.OnceValues(func() (*rig, error) {
 		return nil, err
 	}
 	dir := filepath.Dir(binary)
-	log, flags, err := newAudit(dir)
+	log, flags, err := labtest.NewAudit(dir, auditPolicy)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ type rig struct {
 	kube    *kubernetes.Clientset
 	s3      *s3.Client
 	vault   *bitwarden.Client
-	audit   *audit // of the shared lab
+	audit   *labtest.Audit // of the shared lab
 	workers []*worker
 }
 

@@ -107,7 +107,7 @@ type ledger struct {
 }
 
 // enter notes the calls of a kind. The error has those that it was not granted.
-func (l *ledger) enter(kind string, rights []steps.Permission, calls []call) (err error) {
+func (l *ledger) enter(kind string, rights []steps.Permission, calls []labtest.Call) (err error) {
 	if l.granted[kind] == nil {
 		l.granted[kind], l.used[kind] = map[steps.Permission]bool{}, map[steps.Permission]bool{}
 	}
@@ -139,7 +139,7 @@ func (l *ledger) unused() (list []string) {
 }
 
 // covering is how many rights let a call be made.
-func covering(rights []steps.Permission, c call) (n int) {
+func covering(rights []steps.Permission, c labtest.Call) (n int) {
 	for _, p := range rights {
 		if covers(p, c) {
 			n++
@@ -149,7 +149,7 @@ func covering(rights []steps.Permission, c call) (n int) {
 }
 
 // rights runs a step with all its rights, and then without one of them, as long as there is one that it needs.
-func (r *rig) rights(t *testing.T, l *ledger, log *audit, c rightsCase, rights []steps.Permission) error {
+func (r *rig) rights(t *testing.T, l *ledger, log *labtest.Audit, c rightsCase, rights []steps.Permission) error {
 	dir, every := t.TempDir(), 4
 	if os.Getenv("PLAN_RIG_RIGHTS") == "all" {
 		every = 1
@@ -158,7 +158,7 @@ func (r *rig) rights(t *testing.T, l *ledger, log *audit, c rightsCase, rights [
 	if err != nil {
 		return err
 	}
-	calls, err := log.calls()
+	calls, err := log.Calls("")
 	if err != nil {
 		return err
 	}
@@ -167,13 +167,13 @@ func (r *rig) rights(t *testing.T, l *ledger, log *audit, c rightsCase, rights [
 	}
 	problems := []error{l.enter(c.kind, rights, calls)}
 	for n, missing := range rights {
-		needed := slices.ContainsFunc(calls, func(call call) bool { return covers(missing, call) && covering(rights, call) == 1 })
+		needed := slices.ContainsFunc(calls, func(call labtest.Call) bool { return covers(missing, call) && covering(rights, call) == 1 })
 		if !needed || missing == c.spared || n%every != 0 {
 			continue
 		}
 		got, err := r.withRights(t.Context(), c, filepath.Join(dir, fmt.Sprint(n)), slices.Delete(slices.Clone(rights), n, n+1))
 		if err == nil {
-			_, err = log.calls() // those are not the next one's
+			_, err = log.Calls("") // those are not the next one's
 		}
 		if err != nil {
 			return err

@@ -1,13 +1,9 @@
 package rigs
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +16,7 @@ import (
 	"plan/internal/runstore"
 	"plan/steps"
 	"plan/steps/all"
+	"plan/test/lab/labtest"
 )
 
 // auditPolicy has the API server write down what the limited user asks for.
@@ -58,61 +55,11 @@ func permissions(kind string, with map[string]any, inCluster bool) ([]steps.Perm
 	}), nil
 }
 
-// call is what the API server wrote down of a request.
-type call struct {
-	Verb      string
-	ObjectRef struct{ Resource, Namespace, Name, APIGroup, Subresource string }
-	Response  struct{ Code int } `json:"responseStatus"`
-}
-
-func (c call) String() string {
-	o := c.ObjectRef
-	return fmt.Sprintf("%s %s %s/%s %s: %d", c.Verb, o.APIGroup, o.Namespace, o.Resource, o.Name, c.Response.Code)
-}
-
 // covers tells whether a permission lets a call be made. A creation is authorised without its name.
-func covers(p steps.Permission, c call) bool {
+func covers(p steps.Permission, c labtest.Call) bool {
 	o := c.ObjectRef
 	return p.Verb == c.Verb && p.Group == o.APIGroup && p.Resource == o.Resource && p.Subresource == o.Subresource &&
 		(p.Namespace == "" || p.Namespace == o.Namespace) && (p.Name == "" || p.Name == o.Name)
-}
-
-// audit reads what was written down since the last time.
-type audit struct {
-	file   string
-	offset int64
-}
-
-// newAudit gives it, and the API server's flags.
-func newAudit(dir string) (*audit, []string, error) {
-	policy, log := filepath.Join(dir, "audit.yaml"), filepath.Join(dir, "audit.log")
-	return &audit{file: log}, []string{"--audit-policy-file=" + policy, "--audit-log-path=" + log}, os.WriteFile(policy, []byte(auditPolicy), 0o600)
-}
-
-// calls are those on objects. A call is written down right after it was answered.
-func (a *audit) calls() (list []call, err error) {
-	time.Sleep(100 * time.Millisecond)
-	f, err := os.Open(a.file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if _, err := f.Seek(a.offset, 0); err != nil {
-		return nil, err
-	}
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		a.offset += int64(len(lines.Bytes())) + 1
-		var c call
-		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
-			return nil, err
-		}
-		if c.ObjectRef.Resource != "" {
-			list = append(list, c)
-		}
-	}
-	return list, lines.Err()
 }
 
 // grant gives the limited user these rights and no others, and returns when they are in force.

@@ -1,0 +1,381 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"plan/test/lab"
+	"plan/test/lab/labtest"
+)
+
+// programImage is the product's own, in the node's containerd.
+const programImage = "lab/plan:test"
+
+// inCluster is a lab with a node, whose API server writes down what service accounts ask for, and which has the product's image.
+var inCluster = sync.OnceValues(func() (*clusterRig, error) {
+	dir, err := os.MkdirTemp("", "plan-audit-")
+	if err != nil {
+		return nil, err
+	}
+	log, flags, err := labtest.NewAudit(dir, auditPolicy)
+	if err != nil {
+		return nil, err
+	}
+	r, err := makeRig(lab.Options{Node: true, APIServer: flags})
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	ctx := context.Background()
+	if err := r.ImportProgram(ctx, r.binary, programImage); err != nil {
+		return nil, err
+	}
+	return &clusterRig{r, log}, nil
+})
+
+// clusterRig is that lab.
+type clusterRig struct {
+	*rig
+	audit *labtest.Audit
+}
+
+// auditPolicy has what service accounts of the test's namespaces ask for, and nothing of the controllers'.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- {level: None, userGroups: ["system:serviceaccounts:kube-system"]}
+- {level: Metadata, userGroups: ["system:serviceaccounts"]}
+- {level: None}
+`
+
+// theCluster is for tests that do not mind others beside them: each has a namespace of its own.
+func theCluster(t *testing.T) *clusterRig {
+	t.Helper()
+	labtest.NeedNode(t)
+	t.Parallel()
+	r, err := inCluster()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// kubectl runs it as the administrator.
+func (r *clusterRig) kubectl(t *testing.T, in string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), r.Kubectl, args...)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+r.Kubeconfig)
+	cmd.Stdin = strings.NewReader(in)
+	var out, talk bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &talk
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("kubectl %s: %v\n%s%s", strings.Join(args, " "), err, out.String(), talk.String())
+	}
+	return out.String()
+}
+
+// namespace makes one that enforces Pod Security's restricted level, with a Secret of what the plan takes from its environment.
+func (r *clusterRig) namespace(t *testing.T, name string, env map[string]string) {
+	t.Helper()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}}}
+	if _, err := r.kube.CoreV1().Namespaces().Create(t.Context(), ns, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "env"}, StringData: env}
+	if _, err := r.kube.CoreV1().Secrets(name).Create(t.Context(), secret, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// bundle prints what runs a plan in a namespace, as its user does.
+func (r *clusterRig) bundle(t *testing.T, p *program, namespace, file string, more ...string) string {
+	t.Helper()
+	args := append([]string{"cronjob", file, "--schedule", "0 3 * * *", "--namespace", namespace, "--image", programImage, "--env-from", "secret/env"}, more...)
+	return p.must(t, 0, args...).stdout
+}
+
+// started makes a Job of a CronJob, as by hand.
+func (r *clusterRig) started(t *testing.T, namespace, cronjob, job string) {
+	t.Helper()
+	r.kubectl(t, "", "create", "job", "-n", namespace, "--from=cronjob/"+cronjob, job)
+}
+
+// ended waits for a Job's end, and gives its condition and the pods that it had, in the order in which they began.
+func (r *clusterRig) ended(t *testing.T, namespace, name string) (condition batchv1.JobCondition, pods []corev1.Pod) {
+	t.Helper()
+	until(t, "job "+name+" is at its end", func() (bool, error) {
+		job, err := r.kube.BatchV1().Jobs(namespace).Get(t.Context(), name, metav1.GetOptions{})
+		if err != nil {
+			return false, err
+		}
+		i := slices.IndexFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool {
+			return c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed)
+		})
+		if i >= 0 {
+			condition = job.Status.Conditions[i]
+		}
+		return i >= 0, nil
+	})
+	return condition, r.podsOf(t, namespace, name)
+}
+
+func (r *clusterRig) podsOf(t *testing.T, namespace, job string) []corev1.Pod {
+	t.Helper()
+	list, err := r.kube.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + job})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(list.Items, func(a, b corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
+	return list.Items
+}
+
+func (r *clusterRig) logOf(t *testing.T, namespace, pod string) string {
+	t.Helper()
+	data, err := r.kube.CoreV1().Pods(namespace).GetLogs(pod, &corev1.PodLogOptions{}).DoRaw(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// succeeded runs a CronJob's plan once, to a good end.
+func (r *clusterRig) succeeded(t *testing.T, namespace, cronjob, job string) string {
+	t.Helper()
+	r.started(t, namespace, cronjob, job)
+	condition, pods := r.ended(t, namespace, job)
+	log := ""
+	for _, pod := range pods {
+		log += r.logOf(t, namespace, pod.Name)
+	}
+	if condition.Type != batchv1.JobComplete || len(pods) == 0 {
+		t.Fatalf("job %s: %+v, %d pods\n%s", job, condition, len(pods), log)
+	}
+	return log
+}
+
+// nightly is the published example, which trusts the lab's CA besides, and its folder.
+func (r *clusterRig) nightly(t *testing.T) (*program, string) {
+	t.Helper()
+	p := r.program(t).without("KUBECONFIG", "SSL_CERT_FILE", "BWS_SERVER_URL")
+	text := string(must(os.ReadFile(example(t))))
+	text = strings.Replace(text, "    bitwarden:\n", "    bitwarden:\n      caFile: ca.pem\n", 1)
+	text = strings.Replace(text, "        pathStyle: true\n", "        pathStyle: true\n        caFile: ca.pem\n", 1)
+	p.write(t, "ca.pem", string(must(os.ReadFile(r.CAFile))))
+	return p, p.write(t, "backup.yaml", text)
+}
+
+// environment is what the pod takes from outside: the servers' addresses as pods see them. They override what Bitwarden says of the store.
+func (r *clusterRig) environment() map[string]string {
+	return map[string]string{
+		"BWS_SERVER_URL": r.InPods.BitwardenURL, "HEALTHCHECKS_URL": r.InPods.PingURL + pingCanary, "PLAN_STORE__MAIN__S3__ENDPOINT": r.InPods.S3Endpoint, "PLAN_PARAM__KEEP": "2",
+	}
+}
+
+// TestTheMountedPlanRunsByTheClock: the bundle of the published example, applied twice, runs as a pod with the rights that it brings and no others,
+// where Pod Security enforces restricted; what it uses of its rights is what it was given. Then it is deleted with all that it was.
+func TestTheMountedPlanRunsByTheClock(t *testing.T) {
+	r := theCluster(t)
+	r.namespace(t, "nightly", r.environment())
+	p, file := r.nightly(t)
+	objects := r.bundle(t, p, "nightly", file)
+	r.leaks(t, "bundle", objects)
+	for range 2 {
+		r.kubectl(t, objects, "apply", "-f", "-")
+	}
+	if again := r.bundle(t, p, "nightly", file); again != objects {
+		t.Error("the bundle is another one the second time")
+	}
+	before := must(r.Pings())
+	log := ""
+	for night := range 3 {
+		log = r.succeeded(t, "nightly", "nightly", fmt.Sprintf("night-%d", night))
+		r.leaks(t, "log", log)
+	}
+	if !strings.Contains(log, "from PLAN_STORE__MAIN__S3__ENDPOINT") {
+		t.Errorf("the log does not name the override:\n%s", log)
+	}
+	if got := r.names(t, "pv-backups/home/"); len(got) != 2 {
+		t.Errorf("backups of volumes: %q, and PLAN_PARAM__KEEP says two", got)
+	}
+	if after := must(r.Pings()); len(after) != len(before)+3 || !strings.HasSuffix(after[len(after)-1].Path, "/0") {
+		t.Errorf("%d pings, want 3 more: %+v", len(after)-len(before), after)
+	}
+	r.rightsAreUsed(t, "nightly", "nightly", objects)
+	r.kubectl(t, objects, "delete", "-f", "-")
+	until(t, "nothing of the bundle is left", func() (bool, error) {
+		list, err := r.kube.CoreV1().Pods("nightly").List(t.Context(), metav1.ListOptions{})
+		return err == nil && len(list.Items) == 0, err
+	})
+	left := r.kubectl(t, "", "get", "cronjobs,jobs,roles,rolebindings,serviceaccounts,configmaps", "-n", "nightly", "-l", "plan/cronjob=nightly", "-o", "name")
+	if strings.TrimSpace(left) != "" {
+		t.Errorf("left is %s", left)
+	}
+}
+
+// longPlan works for a while: long enough to lose its pod meanwhile.
+const longPlan = `apiVersion: plan/v1
+kind: Plan
+metadata: {name: long}
+spec:
+  concurrency: {group: long}
+  steps:
+    - id: first
+      uses: verify-object
+      with: {resource: v1/namespaces, time: metadata.creationTimestamp, maxAge: 1d}
+    - id: work
+      uses: run-job
+      with:
+        source: {directory: {path: work}}
+        image: ` + lab.ShellImage + `
+        helperImage: ` + lab.ShellImage + `
+        command: [sh, work.sh]
+        env: {TOKEN: {from: {env: TOKEN}}}
+    - id: last
+      uses: verify-object
+      with: {resource: v1/namespaces, time: metadata.creationTimestamp, maxAge: 1d}
+`
+
+// TestThePodIsLostAndTheNextOneGoesOn: deleted, evicted, killed: the next pod of the Job takes up the same run, the steps that were done are not
+// done again, and the work that it had started is one Job, which nobody disturbed.
+func TestThePodIsLostAndTheNextOneGoesOn(t *testing.T) {
+	r := theCluster(t)
+	r.namespace(t, "long", map[string]string{"TOKEN": "canary-of-the-long-plan"})
+	p := r.worker(t, map[string]string{"work/work.sh": "echo working; sleep 12; echo done\n", "work/large.bin": strings.Repeat("0123456789abcdef", 1<<12)})
+	objects := r.bundle(t, p.without("KUBECONFIG"), "long", p.write(t, "long.yaml", longPlan))
+	for range 2 {
+		r.kubectl(t, objects, "apply", "-f", "-")
+	}
+	for way, lose := range map[string]func(*testing.T, corev1.Pod){
+		"deleted": func(t *testing.T, pod corev1.Pod) {
+			if err := r.kube.CoreV1().Pods("long").Delete(t.Context(), pod.Name, metav1.DeleteOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"evicted": func(t *testing.T, pod corev1.Pod) {
+			eviction := &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: pod.Name, Namespace: "long"}}
+			if err := r.kube.CoreV1().Pods("long").EvictV1(t.Context(), eviction); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"killed": func(t *testing.T, pod corev1.Pod) { r.killPod(t, pod) },
+	} {
+		t.Run(way, func(t *testing.T) {
+			r.started(t, "long", "long", way)
+			var runner corev1.Pod
+			until(t, "the work has begun", func() (bool, error) {
+				if pods := r.podsOf(t, "long", way); len(pods) == 1 {
+					runner = pods[0]
+				}
+				work := r.workOf(t, runner)
+				return len(work) == 1 && work[0].Status.Ready != nil && *work[0].Status.Ready == 1, nil
+			})
+			begun := r.workOf(t, runner)
+			lose(t, runner)
+			condition, pods := r.ended(t, "long", way)
+			last, log := pods[len(pods)-1], ""
+			for _, pod := range pods {
+				if pod.Name != runner.Name {
+					log += "== " + pod.Name + "\n" + r.logOf(t, "long", pod.Name)
+				}
+			}
+			if condition.Type != batchv1.JobComplete || last.Name == runner.Name {
+				t.Fatalf("%+v, %d pods\n%s", condition, len(pods), log)
+			}
+			work := r.workOf(t, runner)
+			if len(work) != 1 || work[0].UID != begun[0].UID || work[0].Status.Succeeded != 1 {
+				t.Errorf("the work was done by %d Jobs: %+v", len(work), work)
+			}
+			if !strings.Contains(log, "goes on, invocation 2") || strings.Contains(log, "canary-of") {
+				t.Errorf("%s", log)
+			}
+		})
+	}
+	r.rightsAreUsed(t, "long", "long", objects)
+}
+
+// workOf are the Jobs that the run of a runner's pod has made.
+func (r *clusterRig) workOf(t *testing.T, runner corev1.Pod) []batchv1.Job {
+	t.Helper()
+	uid := runner.Labels[batchv1.ControllerUidLabel]
+	if uid == "" {
+		return nil
+	}
+	list, err := r.kube.BatchV1().Jobs(runner.Namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "plan/run=" + uid})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list.Items
+}
+
+// killPod kills the program in a pod, as the kernel does when memory is short.
+func (r *clusterRig) killPod(t *testing.T, pod corev1.Pod) {
+	t.Helper()
+	for _, dir := range must(filepath.Glob("/proc/[0-9]*/cgroup")) {
+		data, _ := os.ReadFile(dir)
+		if !strings.Contains(string(data), string(pod.UID)) {
+			continue
+		}
+		command, _ := os.ReadFile(filepath.Join(filepath.Dir(dir), "cmdline"))
+		if bytes.HasPrefix(command, []byte("/usr/local/bin/plan\x00")) {
+			if err := exec.Command("kill", "-KILL", filepath.Base(filepath.Dir(dir))).Run(); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+	}
+	t.Fatalf("no process of pod %s", pod.Name)
+}
+
+// olderPlan has of the older tool's CronJob what its ConfigMap cannot say: what is done, and whose certificates are trusted here.
+const olderPlan = `apiVersion: plan/v1
+kind: Plan
+metadata: {name: older}
+spec:
+  secrets:
+    bitwarden:
+      caFile: ca.pem
+      accessToken: {from: {kubernetes: {namespace: external-secrets, name: bitwarden-machine-account, key: token}}}
+  steps:
+    - {id: pvs, uses: backup-pvs, with: {keep: {last: 30}}}
+    - {id: nodes, uses: backup-nodes, with: {keep: {last: 30}}}
+`
+
+// TestTheOlderToolsCronJobHasItsCounterpart: its ConfigMap as it is, besides the paths of the machine that it was written on.
+func TestTheOlderToolsCronJobHasItsCounterpart(t *testing.T) {
+	r := theCluster(t)
+	r.namespace(t, "older", map[string]string{"PLAN_STORE__MAIN__S3__ENDPOINT": r.InPods.S3Endpoint, "PLAN_STORE__MAIN__S3__CA_FILE": "ca.pem"})
+	data := map[string]string{}
+	for _, kv := range r.olderToolVariables() {
+		name, value, _ := strings.Cut(kv, "=")
+		data[name] = value
+	}
+	data["BWS_SERVER_URL"] = r.InPods.BitwardenURL
+	data["S3_PV_BACKUP_PREFIX"], data["S3_NODES_BACKUP_PREFIX"] = "clock-pvs/", "clock-nodes/"
+	config := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "k3s-backup"}, Data: data}
+	if _, err := r.kube.CoreV1().ConfigMaps("older").Create(t.Context(), config, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	p := r.program(t).without("KUBECONFIG", "SSL_CERT_FILE", "BWS_SERVER_URL")
+	p.write(t, "ca.pem", string(must(os.ReadFile(r.CAFile))))
+	objects := r.bundle(t, p, "older", p.write(t, "older.yaml", olderPlan), "--env-from", "configmap/k3s-backup",
+		"--env", "K8S_CONTEXT=", "--env", "KUBECONFIG_PATH=")
+	r.kubectl(t, objects, "apply", "-f", "-")
+	log := r.succeeded(t, "older", "older", "once")
+	if len(r.names(t, "clock-pvs/k3s/")) != 1 || len(r.names(t, "clock-nodes/k3s/")) != 1 {
+		t.Errorf("the backups are not where the ConfigMap says\n%s", log)
+	}
+}
