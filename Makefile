@@ -10,7 +10,7 @@ LAB_DIR ?= $(CURDIR)/.lab
 LAB     := bin/lab
 GO      := CGO_ENABLED=0 go
 
-.PHONY: build demo test quick reliability lint release vuln generate bench lab-up lab-down lab install clean
+.PHONY: build demo test quick reliability lint release image vuln generate bench lab-up lab-down lab install clean
 
 build: ## bin/plan
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/plan ./cmd/plan
@@ -38,6 +38,9 @@ lint: ## formatting, vet, staticcheck
 
 release: ## dist: archives, SBOMs and checksums of the commit, built twice and compared; VERSION=1.2.3, TARGETS=linux/amd64,… for some only
 	$(GO) run ./internal/release -version '$(VERSION)' -only '$(TARGETS)'
+
+image: ## dist/image: the container image of the commit, without a container engine; VERSION=1.2.3, TARGETS=linux/amd64 for one only, PUSH=registry/repository:tag
+	$(GO) run ./internal/image -version '$(VERSION)' -only '$(TARGETS)' -push '$(PUSH)'
 
 vuln: ## known vulnerabilities; asks vuln.go.dev, or the database that GOVULNDB names
 	internal/release/vuln.sh

@@ -100,6 +100,7 @@ servers 'rig rights' PLAN_RIG_RIGHTS all TestKindsNeedTheRightsThatTheyName
 servers 'rig restarts' PLAN_RIG_RESTARTS "${PLAN_RIG_RESTARTS:-100}" TestServersThatAreKilledComeBack
 servers 'rig jobs' PLAN_RIG_JOBS "${PLAN_RIG_JOBS:-200}" TestTheVerdictIsTheJobControllers
 servers 'random clusters, backed up and restored' PLAN_RESTORE_CLUSTERS "${PLAN_RESTORE_CLUSTERS:-100}" TestWhatWasBackedUpComesBack e2e
+step 'the program for arm64, emulated' env -C test/lab go test -count=1 -timeout 30m -v -tags emulation -run '^TestTheProgramForARM64Runs$' ./e2e
 
 targets=0
 while IFS=: read -r file target; do
