@@ -84,6 +84,10 @@ long "$PLAN_LOCK_ROUNDS rounds of contenders for a Lease" PLAN_LOCK_ROUNDS ./int
 long "$PLAN_ETCD_MUTATIONS mutations of a snapshot" PLAN_ETCD_MUTATIONS ./internal/etcdsnapshot TestMutationsAreFoundByTheDepthThatShould
 long "$PLAN_ETCD_MUTATIONS mutations of a snapshot under a right trailer" PLAN_ETCD_MUTATIONS ./internal/etcdsnapshot TestMutationsUnderARightTrailerNeverEndTheProgram
 
+export PLAN_LOG_LINES=${PLAN_LOG_LINES:-1000000} PLAN_BUNDLES=${PLAN_BUNDLES:-10000}
+long "$PLAN_LOG_LINES lines of a log over a hundred cuts" PLAN_LOG_LINES ./internal/podlogs TestALongLogComesOnceOverAHundredCuts
+long "$PLAN_BUNDLES bundles of generated plans" PLAN_BUNDLES ./cmd/plan TestGeneratedBundles
+
 long 'rig points' PLAN_RIG_POINTS ./test/rigs TestKilledBeforeAnySystemCallRunsAreCarriedOn
 long 'rig kills' PLAN_RIG_KILLS ./test/rigs TestKilledAtRandomTimesRunsAreCarriedOn
 long 'rig errors' PLAN_RIG_ERRORS ./test/rigs TestADiskThatFailsNeverMakesASuccess
@@ -99,6 +103,7 @@ servers 'rig races' PLAN_RIG_RACES "${PLAN_RIG_RACES:-1000}" TestOneOfManyWorks
 servers 'rig rights' PLAN_RIG_RIGHTS all TestKindsNeedTheRightsThatTheyName
 servers 'rig restarts' PLAN_RIG_RESTARTS "${PLAN_RIG_RESTARTS:-100}" TestServersThatAreKilledComeBack
 servers 'rig jobs' PLAN_RIG_JOBS "${PLAN_RIG_JOBS:-200}" TestTheVerdictIsTheJobControllers
+servers 'rig bundles' PLAN_RIG_BUNDLES "${PLAN_RIG_BUNDLES:-10000}" TestGeneratedPlansAreAdmitted
 servers 'random clusters, backed up and restored' PLAN_RESTORE_CLUSTERS "${PLAN_RESTORE_CLUSTERS:-100}" TestWhatWasBackedUpComesBack e2e
 step 'the program for arm64, emulated' env -C test/lab go test -count=1 -timeout 30m -v -tags emulation -run '^TestTheProgramForARM64Runs$' ./e2e
 
