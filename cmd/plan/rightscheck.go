@@ -34,8 +34,11 @@ func (a answer) String() string {
 	return line
 }
 
-// access is a permission as the authorizer is asked.
+// access is a permission as the authorizer is asked. The API server takes a namespace to be in itself, so that a role there suffices.
 func access(p steps.Permission) kube.Access {
+	if p.Group == "" && p.Resource == "namespaces" && p.Name != "" {
+		p.Namespace = p.Name
+	}
 	return kube.Access{Verb: p.Verb, Group: p.Group, Resource: p.Resource, Subresource: p.Subresource, Namespace: p.Namespace, Name: p.Name}
 }
 

@@ -27,7 +27,7 @@ func (a Access) String() string {
 		what += "." + a.Group
 	}
 	switch {
-	case a.Name != "" && a.Namespace != "":
+	case a.Name != "" && a.Namespace != "" && a.Resource != "namespaces":
 		return a.Verb + " " + what + " " + a.Namespace + "/" + a.Name
 	case a.Name != "":
 		return a.Verb + " " + what + " " + a.Name

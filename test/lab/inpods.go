@@ -46,22 +46,23 @@ func (f folder) asPodsSee(s settings, elsewhere Elsewhere) InPods {
 // moveServices makes kube-apiserver choose addresses anew, if it has kept some of another range: the lab had another port then. It is for the
 // time before it starts. Other Services keep theirs, which lead nowhere, as all do.
 func (f folder) moveServices(ctx context.Context, s settings) error {
-	const service = "/registry/services/specs/default/kubernetes"
+	const kept = "/registry/servicecidrs/kubernetes"
 	etcd := "http://" + f.addr(s, "etcd") + "/v3/kv"
-	var kept struct {
+	var found struct {
 		KVs []struct{ Value []byte }
 	}
-	if err := askEtcd(ctx, etcd+"/range", map[string][]byte{"key": []byte(service)}, &kept); err != nil {
-		return fmt.Errorf("read the Service kubernetes from etcd: %w", err)
+	if err := askEtcd(ctx, etcd+"/range", map[string][]byte{"key": []byte(kept)}, &found); err != nil {
+		return fmt.Errorf("read %s from etcd: %w", kept, err)
 	}
-	if len(kept.KVs) == 0 || bytes.Contains(kept.KVs[0].Value, append([]byte{byte(len(s.inPods().String()))}, s.inPods().String()...)) {
+	services := s.services().String()
+	if len(found.KVs) == 0 || bytes.Contains(found.KVs[0].Value, append([]byte{byte(len(services))}, services...)) { // a string of protobuf
 		return nil
 	}
-	for key, end := range map[string]string{
-		service: "", "/registry/servicecidrs/kubernetes": "", "/registry/ipaddresses/": "/registry/ipaddresses0", // "0" is after "/"
+	for _, keys := range [][2]string{ // "0" is after "/"; what tells that there is something to do goes last
+		{"/registry/services/specs/default/kubernetes"}, {"/registry/ipaddresses/", "/registry/ipaddresses0"}, {kept},
 	} {
-		if err := askEtcd(ctx, etcd+"/deleterange", map[string][]byte{"key": []byte(key), "range_end": []byte(end)}, nil); err != nil {
-			return fmt.Errorf("delete %s from etcd: %w", key, err)
+		if err := askEtcd(ctx, etcd+"/deleterange", map[string][]byte{"key": []byte(keys[0]), "range_end": []byte(keys[1])}, nil); err != nil {
+			return fmt.Errorf("delete %s from etcd: %w", keys[0], err)
 		}
 	}
 	return nil

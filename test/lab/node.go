@@ -187,9 +187,12 @@ func (l *Lab) awaitNode(ctx context.Context, f folder) error {
 	}
 }
 
-// makeReady wants a kubelet that started then to have called its node ready, and takes away the taint that a new node
-// has until then: the controller that would is off.
+// makeReady wants the Service whose address the kubelet tells pods, and a kubelet that started then to have called its node ready. It takes away
+// the taint that a new node has until then: the controller that would is off.
 func makeReady(ctx context.Context, c kubernetes.Interface, started time.Time) error {
+	if _, err := c.CoreV1().Services(metav1.NamespaceDefault).Get(ctx, "kubernetes", metav1.GetOptions{}); err != nil {
+		return err
+	}
 	n, err := c.CoreV1().Nodes().Get(ctx, NodeName, metav1.GetOptions{})
 	if err != nil {
 		return err
