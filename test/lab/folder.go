@@ -97,7 +97,7 @@ func (f folder) load() (s settings, err error) {
 
 func (f folder) complete(s *settings) error {
 	if s.Ports == nil {
-		s.Ports = map[string]int{}
+		s.Ports = chooseBlock()
 	}
 	for _, name := range portNames() {
 		if s.Ports[name] != 0 && (f.serves(name) || free(s.Ports[name]) || f.servedHere(*s, name)) {
@@ -147,6 +147,24 @@ func (f folder) servedHere(s settings, port string) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	return answers("https://"+f.addr(s, port)+"/health", f.path("pki", "ca.crt"))(ctx) == nil
+}
+
+// chooseBlock finds ports one after the other that are all free. Two labs that start at once would more often meet in one of many single ports than
+// in a block. None is found rarely, and is no error: then each is chosen by itself.
+func chooseBlock() map[string]int {
+	names := portNames()
+	for range 100 {
+		first, ports := 20000+16*mathrand.IntN(12000/16), map[string]int{}
+		for i, name := range names {
+			if free(first + i) {
+				ports[name] = first + i
+			}
+		}
+		if len(ports) == len(names) {
+			return ports
+		}
+	}
+	return map[string]int{}
 }
 
 // choosePort finds a free port below Linux's ephemeral range (32768, ip(7)), where an outgoing connection

@@ -113,7 +113,7 @@ func Start(ctx context.Context, dir string, opts Options) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !f.hasKeys(s) { // what runs, if anything does, has certificates of another CA
+	if !f.hasKeys(s) { // what runs, if anything does, has certificates of another CA, or for another address
 		if err := f.stopAll(ctx); err != nil {
 			return nil, err
 		}
@@ -197,15 +197,17 @@ func (l *Lab) startServers(ctx context.Context, f folder, s settings, p programs
 		}
 		return l.S3.makeBucket(ctx, l.s3CA())
 	})
-	for _, name := range []string{"bitwarden", "ping"} {
+	helpers := []string{"bitwarden", "ping"}
+	if l.opts.Node {
+		helpers = append(helpers, "pods")
+	}
+	for _, name := range helpers {
 		g.Go(func() error { return l.serveMore(ctx, f, s, name) })
 	}
 	if l.opts.Node {
 		g.Go(func() error {
-			for _, name := range []string{"registry", "pods"} {
-				if err := l.serveMore(ctx, f, s, name); err != nil {
-					return err
-				}
+			if err := l.serveMore(ctx, f, s, "registry"); err != nil {
+				return err
 			}
 			return l.startImages(ctx, f, p, up)
 		})

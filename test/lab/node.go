@@ -92,7 +92,7 @@ func (f folder) prepareNode(ctx context.Context, s *settings, p programs) error 
 		return err
 	}
 	pods, _ := networks(s.Number)
-	if err := f.addressKeys(pods.gateway); err != nil {
+	if err := f.addressKeys("address", pods.gateway); err != nil {
 		return err
 	}
 	values := strings.NewReplacer(

@@ -21,11 +21,12 @@ import (
 const keysLast = 10 * 365 * 24 * time.Hour
 
 // keys makes what the servers' TLS and the cluster's service accounts need, once: pki/ca.crt, pki/server.crt and
-// pki/server.key (127.0.0.1, localhost, what pods know it by), pki/client.crt and pki/client.key (kube-apiserver to kubelet), pki/sa.key,
-// pki/sa.pub, pki/bundle.crt, the CA with the system's roots, and pki/ca.key.
+// pki/server.key (127.0.0.1, localhost, where pods find them), pki/client.crt and pki/client.key (kube-apiserver to
+// kubelet), pki/sa.key, pki/sa.pub, pki/bundle.crt, the CA with the system's roots, and pki/ca.key. When pods find the
+// servers elsewhere, only these get other keys.
 func (f folder) keys(s settings) error {
-	if f.hasKeys(s) {
-		return nil
+	if f.hasCA() {
+		return f.addressKeys("server", s.inPods())
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -48,9 +49,11 @@ func (f folder) keys(s settings) error {
 }
 
 // hasKeys reports whether keys has done its work.
-func (f folder) hasKeys(s settings) bool {
+func (f folder) hasKeys(s settings) bool { return f.hasCA() && f.isFor("server", s.inPods()) }
+
+func (f folder) hasCA() bool {
 	_, err := os.Stat(f.path("pki", "ca.key")) // comes last
-	return err == nil && f.isFor("server", s.inPods())
+	return err == nil
 }
 
 // isFor reports whether pki/NAME.crt is for an address.
@@ -98,16 +101,16 @@ func (f folder) writeKeys(ca []byte, caKey *ecdsa.PrivateKey) error {
 	return nil
 }
 
-// addressKeys makes pki/address.crt and pki/address.key, for 127.0.0.1, localhost and an address.
-func (f folder) addressKeys(address net.IP) error {
-	if f.isFor("address", address) {
+// addressKeys makes pki/NAME.crt and pki/NAME.key, for 127.0.0.1, localhost and an address, unless they are.
+func (f folder) addressKeys(name string, address net.IP) error {
+	if f.isFor(name, address) {
 		return nil
 	}
 	pair, err := tls.LoadX509KeyPair(f.path("pki", "ca.crt"), f.path("pki", "ca.key"))
 	if err != nil {
 		return fmt.Errorf("read the lab's CA: %w", err)
 	}
-	return f.issue(authority{cert: pair.Leaf, key: pair.PrivateKey.(*ecdsa.PrivateKey)}, "address", x509.ExtKeyUsageServerAuth, address)
+	return f.issue(authority{cert: pair.Leaf, key: pair.PrivateKey.(*ecdsa.PrivateKey)}, name, x509.ExtKeyUsageServerAuth, address)
 }
 
 // authority signs certificates.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"plan/internal/bitwarden/bwtest"
@@ -136,6 +137,9 @@ func (l *Lab) more(ctx context.Context, do func(f folder, s *settings) error) er
 // listen serves a site, and 200 on /health; ended, which has room for it, gets the server's end.
 func (f folder) listen(site site, ended chan<- error) (io.Closer, error) {
 	l, err := net.Listen("tcp", site.addr)
+	if errors.Is(err, syscall.EADDRINUSE) && site.to != "" {
+		err = fmt.Errorf("%w: a server on that port of all addresses is in the way of the lab's node; let it have addresses of its own, or end it", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("serve on %s: %w", site.addr, err)
 	}
