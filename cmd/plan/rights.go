@@ -80,8 +80,8 @@ func (s *session) rights(inCluster bool) ([]right, error) {
 		for _, r := range lock.LeaseRights(cmp.Or(c.Namespace, s.namespace(), "default"), c.Group) {
 			set.add("the lock", steps.Permission{Verb: r.Verb, Group: r.Group, Resource: r.Resource, Namespace: r.Namespace, Name: r.Name}, false)
 		}
-		if inCluster { // whether the pod is gone that had the lock before this one
-			set.add("the lock", steps.Permission{Verb: "get", Resource: "pods", Namespace: s.namespace()}, false)
+		if inCluster { // whether the pod is gone that had the lock before this one; without it the Lease has to run out
+			set.add("the lock", steps.Permission{Verb: "get", Resource: "pods", Namespace: s.namespace(), Optional: true}, false)
 		}
 	}
 	set.add("to know the cluster", steps.Permission{Verb: "get", Resource: "namespaces", Name: "kube-system"}, false)
