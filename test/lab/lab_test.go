@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -89,7 +90,7 @@ func TestLab(t *testing.T) {
 	t.Run("S3 and Bitwarden answer over TLS", func(t *testing.T) { testServers(t, labA) })
 	t.Run("seed", func(t *testing.T) { testSeed(t, labA) })
 	t.Run("seed volumes without controllers", func(t *testing.T) { testSeedPVs(t, labB) })
-	t.Run("stop leaves no process and a start brings the data back", func(t *testing.T) { testStop(t, labB) })
+	t.Run("stop leaves no process and a start brings the data back, at another port", func(t *testing.T) { testStop(t, labB) })
 }
 
 func testStop(t *testing.T, l *Lab) {
@@ -105,8 +106,40 @@ func testStop(t *testing.T, l *Lab) {
 	if left := Status(l.Dir); len(left) != 0 {
 		t.Errorf("still recorded: %v", left)
 	}
-	if got := clusterUID(t, startLab(t, l.Dir, Options{NoControllers: true})); got != uid {
+	before := settingsOf(t, l.Dir)
+	other, err := net.Listen("tcp", folder{}.addr(before, "apiserver"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	again := startLab(t, l.Dir, Options{NoControllers: true})
+	if got := clusterUID(t, again); got != uid {
 		t.Errorf("cluster UID was %s, is %s", uid, got)
+	}
+	testMoved(t, again, before)
+}
+
+// testMoved wants the cluster of a lab whose API server had to take another port to have moved the Service kubernetes, too.
+func testMoved(t *testing.T, l *Lab, was settings) {
+	t.Helper()
+	want := settingsOf(t, l.Dir).inPods()
+	if want.Equal(was.inPods()) {
+		t.Fatalf("it did not move: %s", want)
+	}
+	c, err := l.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := ""
+	err = wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {
+		service, err := c.CoreV1().Services("default").Get(ctx, "kubernetes", metav1.GetOptions{})
+		if err == nil {
+			got = service.Spec.ClusterIP
+		}
+		return err == nil, nil // kube-apiserver makes it a moment after it is ready
+	})
+	if err != nil || got != want.String() {
+		t.Errorf("the Service kubernetes is at %q, want %s: %v", got, want, err)
 	}
 }
 

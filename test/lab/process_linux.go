@@ -36,12 +36,11 @@ func processAttr(outlive bool, where namespaces) *syscall.SysProcAttr {
 // own. The channel gets its end.
 func launch(cmd *exec.Cmd, node int, started func(pid int) error) (<-chan error, error) {
 	begun, told, exited := make(chan error, 1), make(chan struct{}), make(chan error, 1)
-	go func() {
+	start := func() {
 		var err error
 		if node != 0 {
 			// The thread stays in the namespaces, so nothing else may run on it. Nor may it end: a process that it has
 			// started earlier would take that for the end of its parent.
-			runtime.LockOSThread()
 			defer func() { select {} }()
 			err = enter(node)
 		}
@@ -53,7 +52,12 @@ func launch(cmd *exec.Cmd, node int, started func(pid int) error) (<-chan error,
 			<-told
 			exited <- cmd.Wait()
 		}
-	}()
+	}
+	if node != 0 {
+		onThread(start)
+	} else {
+		go start()
+	}
 	if err := <-begun; err != nil {
 		return nil, err
 	}
@@ -63,6 +67,23 @@ func launch(cmd *exec.Cmd, node int, started func(pid int) error) (<-chan error,
 		return nil, err
 	}
 	return exited, nil
+}
+
+// onThread starts do on a thread of its own, and not on the first one: what that sees is /proc/self.
+func onThread(do func()) {
+	begun := make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			onThread(do) // this thread is taken meanwhile
+			runtime.UnlockOSThread()
+			close(begun)
+			return
+		}
+		close(begun)
+		do()
+	}()
+	<-begun
 }
 
 // enter takes the calling thread into the mount namespace of a process, and its children into the PID namespace, too.
