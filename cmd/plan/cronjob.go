@@ -35,9 +35,6 @@ type CronjobCmd struct {
 	Output    string   `short:"o" help:"yaml or json." enum:"yaml,json" default:"yaml" placeholder:"FORMAT"`
 }
 
-// imageRepository is where the images of released versions are, stamped as the version is. Where it is empty --image has to be given.
-var imageRepository = ""
-
 // deadlineGrace is how much longer the cluster lets a Job work than the plan lets its run: for the first pod to start, and the last to end.
 const deadlineGrace = time.Minute
 
@@ -150,17 +147,13 @@ func (b *bundling) spec() (*bundle.Spec, error) {
 
 // image is the one that the pod runs.
 func (c *CronjobCmd) image() (string, error) {
-	image := c.Image
-	if image == "" && imageRepository != "" && version != "dev" {
-		image = imageRepository + ":" + version
-	}
-	if image == "" {
+	if c.Image == "" {
 		return "", errors.New("which image? This build of plan (version " + version + ") knows of none that has it: build one (make image), push it to a registry of yours, and name it with --image")
 	}
-	if _, err := registry.ParseImage(image); err != nil {
+	if _, err := registry.ParseImage(c.Image); err != nil {
 		return "", fmt.Errorf("--image: %w", err)
 	}
-	return image, nil
+	return c.Image, nil
 }
 
 // planFile is what the plan's file is called in the pod: as here, so that a directory which has it in it stays the same.

@@ -10,6 +10,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"plan/engine"
 	"plan/internal/bundle"
 	"plan/internal/secrets"
 	"plan/steps"
@@ -143,12 +144,7 @@ func (b *bundling) lookDeclared(readers map[string][]string) {
 
 // overridden tells whether something outside of the file gives a field its value.
 func (b *bundling) overridden(field string) bool {
-	for _, o := range b.Overrides {
-		if o.Field == field {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(b.Overrides, func(o engine.Applied) bool { return o.Field == field })
 }
 
 // sources are all fields of what may run that take their value from outside.

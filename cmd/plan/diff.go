@@ -1,8 +1,6 @@
 package main
 
 import (
-	"cmp"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -82,16 +80,8 @@ func (c *DiffCmd) session(a *app, r *request) (s *session, left map[string]strin
 		}
 		s.only = func(step *engine.Step) bool { return left[step.ID] == "" }
 	}
-	if s.run = cmp.Or(r.run, a.getenv(jobUID)); s.run == "" {
-		s.run, err = engine.NewRunID(s.started, rand.Reader)
-	} else {
-		err = engine.CheckRunID(s.run)
-	}
-	switch {
-	case err != nil && r.run == "" && a.getenv(jobUID) != "":
-		return nil, nil, usage(fmt.Errorf("variable %s: %w", jobUID, err))
-	case err != nil:
-		return nil, nil, usage(fmt.Errorf("--run-id: %w", err))
+	if s.run, err = a.runID(r.run, s.started); err != nil {
+		return nil, nil, err
 	}
 	if err := s.readSpecs(); err != nil {
 		return nil, nil, err

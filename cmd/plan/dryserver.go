@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tidwall/gjson"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -15,7 +14,6 @@ import (
 	"plan/engine"
 	"plan/internal/kube"
 	"plan/internal/objects"
-	"plan/internal/pause"
 	"plan/internal/printable"
 	"plan/internal/report"
 	"plan/internal/workload"
@@ -165,19 +163,14 @@ func withoutManagers(data json.RawMessage) []byte {
 	return objects.Encode(object)
 }
 
-// A question that was not answered is asked again, so often.
-const maxQuestions = 4
-
 func (s *admission) create(ctx context.Context, r kube.Resource, name string, body []byte, o kube.WriteOptions) (data json.RawMessage, err error) {
-	for try, delay := 1, 250*time.Millisecond; ; try, delay = try+1, 2*delay {
-		err = bounded(ctx, openTimeout, func(ctx context.Context) (err error) {
+	err = kube.Repeat(ctx, func() error {
+		return bounded(ctx, openTimeout, func(ctx context.Context) (err error) {
 			data, err = s.kube.Create(ctx, r, name, body, o)
 			return err
 		})
-		if err == nil || !kube.Passing(err) || try == maxQuestions || pause.For(ctx, delay) != nil {
-			return data, err
-		}
-	}
+	})
+	return data, err
 }
 
 // there looks at an object of the name that the server has. It was admitted as well: that comes first.

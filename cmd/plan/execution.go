@@ -84,24 +84,30 @@ func (e *execution) nameRun() error {
 		}
 		e.runs = runstore.Local(dir)
 	}
-	var err error
-	job := e.app.getenv(jobUID)
-	switch {
-	case e.request.resume != nil:
+	if e.request.resume != nil {
 		e.run = e.request.resume.run
-	case cmp.Or(e.request.run, job) != "":
-		e.run = cmp.Or(e.request.run, job)
-		err = engine.CheckRunID(e.run)
-	default:
-		e.run, err = engine.NewRunID(e.started, rand.Reader)
+		return nil
+	}
+	var err error
+	e.run, err = e.app.runID(e.request.run, e.started)
+	return err
+}
+
+// runID is the id of a run that begins: the one that is given, that of the Job whose pod this is, or a new one.
+func (a *app) runID(given string, started time.Time) (id string, err error) {
+	job := a.getenv(jobUID)
+	if id = cmp.Or(given, job); id == "" {
+		id, err = engine.NewRunID(started, rand.Reader)
+	} else {
+		err = engine.CheckRunID(id)
 	}
 	switch {
-	case err != nil && e.request.run == "" && job != "":
-		return usage(fmt.Errorf("variable %s: %w", jobUID, err))
+	case err != nil && given == "" && job != "":
+		return "", usage(fmt.Errorf("variable %s: %w", jobUID, err))
 	case err != nil:
-		return usage(fmt.Errorf("--run-id: %w", err))
+		return "", usage(fmt.Errorf("--run-id: %w", err))
 	}
-	return nil
+	return id, nil
 }
 
 // findRun looks whether the run is known already.

@@ -31,7 +31,7 @@ func newLanguage() (*language, error) {
 		kinds = append(kinds, engineKind(k))
 	}
 	var err error
-	l.Language, err = engine.NewLanguage(kinds, schema.Published, later())
+	l.Language, err = engine.NewLanguage(kinds, schema.Published, nil)
 	return l, err
 }
 

@@ -8,20 +8,10 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"plan/engine"
 	"plan/internal/kube"
 	"plan/internal/report"
 )
-
-// rightGroup are rights that differ by name only.
-type rightGroup struct {
-	all     kube.Access // without a name
-	members []right
-	answers []answer
-	err     error
-}
 
 // rightChecks asks for every right as the call will be authorised. What is allowed is told by object, what is denied by right.
 func (p *preflight) rightChecks(ctx context.Context, rights []right, lacks *servedSet) []check {
@@ -29,7 +19,7 @@ func (p *preflight) rightChecks(ctx context.Context, rights []right, lacks *serv
 		return p.notAsked(rights)
 	}
 	groups := groupRights(rights)
-	p.askGroups(ctx, groups)
+	askGroups(ctx, p.kube, slices.DeleteFunc(slices.Clone(groups), (*rightGroup).computed))
 	var granted, others []check
 	for _, g := range groups {
 		granted, others = g.tell(granted, others, lacks)
@@ -45,91 +35,11 @@ func (p *preflight) notAsked(rights []right) []check {
 	return []check{check{Check: checkPermission, What: report.Plural(len(rights), "right")}.skipped("the cluster cannot be asked")}
 }
 
-func groupRights(rights []right) (groups []*rightGroup) {
-	at := map[kube.Access]*rightGroup{}
-	for _, r := range rights {
-		a := access(r.Permission)
-		a.Name = ""
-		if at[a] == nil {
-			at[a] = &rightGroup{all: a}
-			groups = append(groups, at[a])
-		}
-		at[a].members = append(at[a].members, r)
-	}
-	return groups
-}
-
-// askGroups asks for each group's right to all names, and by name where there is none: a plan may have thousands.
-func (p *preflight) askGroups(ctx context.Context, groups []*rightGroup) {
-	var questions []question
-	for _, g := range groups {
-		switch {
-		case g.all.Resource == "*":
-		case len(g.members) == 1:
-			questions = append(questions, question{group: g, right: g.members[0]})
-		default:
-			whole := g.members[0]
-			whole.Name = ""
-			questions = append(questions, question{group: g, right: whole})
-		}
-	}
-	p.askEach(ctx, questions)
-	var byName []question
-	for _, q := range questions {
-		for _, m := range q.group.members {
-			if q.err == nil && !q.allowed && m.Name != q.right.Name {
-				byName = append(byName, question{group: q.group, right: m})
-			} else {
-				q.group.take(m, q)
-			}
-		}
-	}
-	p.askEach(ctx, byName)
-	for _, q := range byName {
-		q.group.take(q.right, q)
-	}
-}
-
-// question is whether there is a right.
-type question struct {
-	group   *rightGroup
-	right   right
-	allowed bool
-	reason  string // the authorizer's
-	err     error
-}
-
-// take notes what came of a question for a right.
-func (g *rightGroup) take(r right, q question) {
-	if q.err != nil {
-		g.err = q.err
-		return
-	}
-	g.answers = append(g.answers, answer{r, q.allowed, q.reason})
-}
-
-// askEach asks a few at once, each bounded in time.
-func (p *preflight) askEach(ctx context.Context, questions []question) {
-	var asking errgroup.Group
-	asking.SetLimit(probesAtOnce)
-	for i := range questions {
-		q := &questions[i]
-		asking.Go(func() error {
-			q.err = bounded(ctx, openTimeout, func(ctx context.Context) (err error) {
-				q.allowed, q.reason, err = p.kube.Allowed(ctx, access(q.right.Permission))
-				return err
-			})
-			return nil
-		})
-	}
-	_ = asking.Wait() // failures are kept with their questions
-}
-
 // tell adds what came of the group's question: to granted, or to others.
 func (g *rightGroup) tell(granted, others []check, lacks *servedSet) ([]check, []check) {
 	c := rightCheck(g.all, g.members)
 	switch {
-	case g.all.Resource == "*":
+	case g.computed():
 		return granted, append(others, c.skipped("only the run knows the resource"))
 	case unanswerable(g.err):
 		return granted, append(others, c.warning("it cannot be asked whether the right is there: %v", g.err))
@@ -161,6 +71,9 @@ func (g *rightGroup) tell(granted, others []check, lacks *servedSet) ([]check, [
 	}
 	return granted, append(others, c.failed(exit{code: engine.ExitDenied, err: errors.New(text)}))
 }
+
+// computed tells of a resource that only the run can name.
+func (g *rightGroup) computed() bool { return g.all.Resource == "*" }
 
 func (g *rightGroup) optional() bool {
 	return !slices.ContainsFunc(g.members, func(r right) bool { return !r.Optional })

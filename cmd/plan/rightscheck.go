@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -45,47 +44,101 @@ func access(p steps.Permission) kube.Access {
 // maxAsking is how many questions are on their way at once.
 const maxAsking = 8
 
-// ask has the API server say of each right whether this client has it. Rights that differ by name only are asked for one by one where there is
-// no right for all names: a plan may have thousands.
-func ask(ctx context.Context, client *kube.Client, rights []right) ([]answer, error) {
-	groups := map[kube.Access][]int{}
-	var order []kube.Access
-	for i, r := range rights {
+// rightGroup are rights that differ by name only.
+type rightGroup struct {
+	all     kube.Access // without a name
+	members []right
+	answers []answer
+	err     error
+}
+
+// ask has the API server say of each right whether this client has it. The error is that of a question that was not answered.
+func ask(ctx context.Context, client *kube.Client, rights []right) (answers []answer, err error) {
+	groups := groupRights(rights)
+	askGroups(ctx, client, groups)
+	for _, g := range groups {
+		if g.err != nil {
+			return nil, g.err
+		}
+		answers = append(answers, g.answers...)
+	}
+	return answers, nil
+}
+
+func groupRights(rights []right) (groups []*rightGroup) {
+	at := map[kube.Access]*rightGroup{}
+	for _, r := range rights {
 		a := access(r.Permission)
 		a.Name = ""
-		if groups[a] == nil {
-			order = append(order, a)
+		if at[a] == nil {
+			at[a] = &rightGroup{all: a}
+			groups = append(groups, at[a])
 		}
-		groups[a] = append(groups[a], i)
+		at[a].members = append(at[a].members, r)
 	}
-	answers := make([]answer, len(rights))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(maxAsking)
-	var mu sync.Mutex
-	for _, all := range order {
-		members := groups[all]
-		group.Go(func() error {
-			allowed, reason, err := false, "", error(nil)
-			if len(members) > 1 || rights[members[0]].Name == "" {
-				if allowed, reason, err = client.Allowed(ctx, all); err != nil {
-					return err
-				}
+	return groups
+}
+
+// askGroups asks for each group's right to all names, and by name where there is none: a plan may have thousands.
+func askGroups(ctx context.Context, client *kube.Client, groups []*rightGroup) {
+	var questions []question
+	for _, g := range groups {
+		first := g.members[0]
+		if len(g.members) > 1 {
+			first.Name = ""
+		}
+		questions = append(questions, question{group: g, right: first})
+	}
+	askEach(ctx, client, questions)
+	var byName []question
+	for _, q := range questions {
+		for _, m := range q.group.members {
+			if q.err == nil && !q.allowed && m.Name != q.right.Name {
+				byName = append(byName, question{group: q.group, right: m})
+			} else {
+				q.group.take(m, q)
 			}
-			for _, i := range members {
-				own, why := allowed, reason
-				if !allowed && rights[i].Name != "" {
-					if own, why, err = client.Allowed(ctx, access(rights[i].Permission)); err != nil {
-						return err
-					}
-				}
-				mu.Lock()
-				answers[i] = answer{rights[i], own, why}
-				mu.Unlock()
-			}
+		}
+	}
+	askEach(ctx, client, byName)
+	for _, q := range byName {
+		q.group.take(q.right, q)
+	}
+}
+
+// question is whether there is a right.
+type question struct {
+	group   *rightGroup
+	right   right
+	allowed bool
+	reason  string // the authorizer's
+	err     error
+}
+
+// take notes what came of a question for a right.
+func (g *rightGroup) take(r right, q question) {
+	if q.err != nil {
+		g.err = q.err
+		return
+	}
+	g.answers = append(g.answers, answer{r, q.allowed, q.reason})
+}
+
+// askEach asks a few at once, each bounded in time.
+func askEach(ctx context.Context, client *kube.Client, questions []question) {
+	var asking errgroup.Group
+	asking.SetLimit(maxAsking)
+	for i := range questions {
+		q := &questions[i]
+		asking.Go(func() error {
+			q.err = bounded(ctx, openTimeout, func(ctx context.Context) (err error) {
+				q.allowed, q.reason, err = client.Allowed(ctx, access(q.right.Permission))
+				return err
+			})
 			return nil
 		})
 	}
-	return answers, group.Wait()
+	_ = asking.Wait() // failures are kept with their questions
 }
 
 // unanswerable tells whether a server does not let itself be asked about rights.

@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/tidwall/gjson"
-
-	"plan/internal/pause"
 )
 
 // Access is a call as the authorizer sees it: of a create the name is never seen, nor is that of a list or a watch unless it selects by
@@ -41,9 +38,6 @@ func (a Access) String() string {
 // system:basic-user.
 const accessReviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
-// maxReviews is how often a question is asked that was not answered. It changes nothing, so it may be asked again.
-const maxReviews = 4
-
 // Allowed asks the API server whether this client may make a call. The reason is the authorizer's and may be empty.
 func (c *Client) Allowed(ctx context.Context, a Access) (allowed bool, reason string, err error) {
 	what := "ask for the right to " + a.String()
@@ -62,12 +56,10 @@ func (c *Client) Allowed(ctx context.Context, a Access) (allowed bool, reason st
 		return false, "", fmt.Errorf("%s: %w", what, err)
 	}
 	var data json.RawMessage
-	for try, delay := 1, 250*time.Millisecond; ; try, delay = try+1, 2*delay {
+	err = Repeat(ctx, func() (err error) {
 		data, err = c.write(ctx, http.MethodPost, what, accessReviews, "application/json", body, WriteOptions{})
-		if err == nil || !Passing(err) || try == maxReviews || pause.For(ctx, delay) != nil {
-			break
-		}
-	}
+		return err
+	})
 	if err != nil {
 		return false, "", err
 	}

@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"plan/internal/errclass"
+	"plan/internal/pause"
 )
 
 var (
@@ -84,6 +85,20 @@ func statusError(req *http.Request, resp *http.Response) error {
 // Passing tells whether the same call may succeed later: it was not answered, ran out of its time, or its error passes by itself.
 func Passing(err error) bool {
 	return errors.Is(err, ErrUnanswered) || errors.Is(err, context.DeadlineExceeded) || errclass.Classify(err).Class == errclass.Transient
+}
+
+// maxRepeats is how often Repeat makes a call.
+const maxRepeats = 4
+
+// Repeat makes a call that changes nothing, however often it is made, until it is answered: at most four times, as long as its errors pass by
+// themselves. The error is that of the last.
+func Repeat(ctx context.Context, call func() error) error {
+	for try, delay := 1, 250*time.Millisecond; ; try, delay = try+1, 2*delay {
+		err := call()
+		if err == nil || !Passing(err) || try == maxRepeats || pause.For(ctx, delay) != nil {
+			return err
+		}
+	}
 }
 
 // TimedOut words the end of the time that a caller has given a call of its own accord: the server does not answer, which is another thing

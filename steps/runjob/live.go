@@ -11,15 +11,10 @@ import (
 
 // atWork is the workload as it is once it is started.
 func atWork(o *workload.Objects) (json.RawMessage, error) {
+	o.Start()
 	var body any = o.Job
-	switch {
-	case o.Deployment != nil:
-		o.Deployment.Spec.Replicas = &o.Replicas
+	if o.Deployment != nil {
 		body = o.Deployment
-	case o.Queue != "":
-		o.Job.Labels[workload.LabelQueue] = o.Queue
-	default:
-		o.Job.Spec.Suspend = new(false)
 	}
 	data, err := json.Marshal(body)
 	if err != nil {

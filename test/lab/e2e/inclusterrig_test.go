@@ -1,13 +1,10 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -74,15 +71,8 @@ func theCluster(t *testing.T) *clusterRig {
 // kubectl runs it as the administrator.
 func (r *clusterRig) kubectl(t *testing.T, in string, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), r.Kubectl, args...)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+r.Kubeconfig)
-	cmd.Stdin = strings.NewReader(in)
-	var out, talk bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &talk
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("kubectl %s: %v\n%s%s", strings.Join(args, " "), err, out.String(), talk.String())
-	}
-	return out.String()
+	out, _ := r.kubectlIn(t, "", in, args...)
+	return out
 }
 
 // namespace makes one that enforces Pod Security's restricted level, with a Secret of what the plan takes from its environment.

@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -20,13 +19,8 @@ import (
 // kubectl is kubectl as the administrator runs it; it must succeed. Its warnings come with its output.
 func (p *program) kubectl(t *testing.T, in string, args ...string) string {
 	t.Helper()
-	var out bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), p.rig.Kubectl, args...)
-	cmd.Env, cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = p.env, p.dir, strings.NewReader(in), &out, &out
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out.String())
-	}
-	return out.String()
+	out, talk := p.rig.kubectlIn(t, p.dir, in, args...)
+	return talk + out
 }
 
 // forKubectl is a plan of a job in two instances, with a source and a secret, and a deployment.

@@ -103,6 +103,18 @@ func (p *program) run(t *testing.T, args ...string) result {
 	return p.start(t, args...).wait(t)
 }
 
+// kubectlIn runs kubectl as the administrator, in a folder. It must succeed.
+func (r *rig) kubectlIn(t *testing.T, dir, in string, args ...string) (out, talk string) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), r.Kubectl, args...)
+	cmd.Env, cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = append(os.Environ(), "KUBECONFIG="+r.Kubeconfig), dir, strings.NewReader(in), &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("kubectl %s: %v\n%s%s", strings.Join(args, " "), err, stdout.String(), stderr.String())
+	}
+	return stdout.String(), stderr.String()
+}
+
 // tick waits for the next full second: backups of one second have no order but that of their keys.
 func tick() { time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second))) }
 
