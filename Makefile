@@ -23,7 +23,7 @@ demo: build lab ## a nightly backup against real servers on this machine
 
 test: lint quick lab ## everything: unit, script, conformance, and end to end in the lab
 	$(LAB) install
-	cd test/lab && PLAN_TEST_LAB=1 $(GO) test -count=1 -timeout 30m ./...
+	cd test/lab && PLAN_TEST_LAB=1 $(GO) test -count=1 -parallel 4 -timeout 30m ./... # most of them wait for pods
 	@echo "make test: all passed; the lab ran its control plane, S3 and Bitwarden, $$([ "$${PLAN_LAB_NODE:-1}" = 0 ] && echo 'without its node (PLAN_LAB_NODE=0): no pod ran' || echo 'and its node: kubelet, containerd, registry, Docker, git')"
 
 quick: ## what needs no server, with a twentieth of the large numbers

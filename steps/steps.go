@@ -144,6 +144,9 @@ type Permission struct {
 	Optional bool
 }
 
+// UnknownResource is the resource of a permission where only a run can know it. Nothing grants it, and nobody asks for it.
+const UnknownResource = "*"
+
 // Change is one thing that Run would do.
 type Change struct {
 	Op     Op

@@ -117,9 +117,13 @@ func (b *bundling) objects(ctx context.Context) ([]runtime.Object, error) {
 	if err != nil {
 		return nil, err
 	}
+	list, err := grantable(rights)
+	if err != nil {
+		return nil, err
+	}
 	subject := rbac.Subject{Name: spec.Name, Namespace: spec.Namespace}
 	b.tell(spec)
-	return append(rbac.Objects(subject, permissions(rights), bundle.Labels(spec.Name)), carried...), nil
+	return append(rbac.Objects(subject, list, bundle.Labels(spec.Name)), carried...), nil
 }
 
 // spec is what is known before anything is read but the plan.

@@ -19,7 +19,7 @@ func (p *preflight) rightChecks(ctx context.Context, rights []right, lacks *serv
 		return p.notAsked(rights)
 	}
 	groups := groupRights(rights)
-	askGroups(ctx, p.kube, slices.DeleteFunc(slices.Clone(groups), (*rightGroup).computed))
+	askGroups(ctx, p.kube, slices.DeleteFunc(slices.Clone(groups), func(g *rightGroup) bool { return g.members[0].unknown() }))
 	var granted, others []check
 	for _, g := range groups {
 		granted, others = g.tell(granted, others, lacks)
@@ -39,7 +39,7 @@ func (p *preflight) notAsked(rights []right) []check {
 func (g *rightGroup) tell(granted, others []check, lacks *servedSet) ([]check, []check) {
 	c := rightCheck(g.all, g.members)
 	switch {
-	case g.computed():
+	case g.members[0].unknown():
 		return granted, append(others, c.skipped("only the run knows the resource"))
 	case unanswerable(g.err):
 		return granted, append(others, c.warning("it cannot be asked whether the right is there: %v", g.err))
@@ -71,9 +71,6 @@ func (g *rightGroup) tell(granted, others []check, lacks *servedSet) ([]check, [
 	}
 	return granted, append(others, c.failed(exit{code: engine.ExitDenied, err: errors.New(text)}))
 }
-
-// computed tells of a resource that only the run can name.
-func (g *rightGroup) computed() bool { return g.all.Resource == "*" }
 
 func (g *rightGroup) optional() bool {
 	return !slices.ContainsFunc(g.members, func(r right) bool { return !r.Optional })

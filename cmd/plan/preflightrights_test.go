@@ -36,7 +36,7 @@ func TestRightsAreAskedForOnce(t *testing.T) {
 	pods := func(verb string) right {
 		return right{Permission: steps.Permission{Verb: verb, Resource: "pods", Namespace: "work"}, For: []string{"step " + verb}}
 	}
-	computed := right{Permission: steps.Permission{Verb: "list", Resource: "*"}, For: []string{"step x"}}
+	computed := right{Permission: steps.Permission{Verb: "list", Resource: steps.UnknownResource}, For: []string{"step x"}}
 	for name, tc := range map[string]struct {
 		rights []right
 		allow  func(kube.Access) bool

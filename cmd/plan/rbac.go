@@ -2,6 +2,8 @@ package main
 
 import (
 	"cmp"
+	"fmt"
+	"strings"
 
 	"plan/internal/rbac"
 	"plan/steps"
@@ -32,17 +34,26 @@ func (c *RBACCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	objects := rbac.Objects(rbac.Subject{Name: cmp.Or(c.Name, s.Name), Namespace: s.namespace()}, permissions(rights), nil)
+	list, err := grantable(rights)
+	if err != nil {
+		return err
+	}
+	objects := rbac.Objects(rbac.Subject{Name: cmp.Or(c.Name, s.Name), Namespace: s.namespace()}, list, nil)
 	if c.Output == "json" {
 		return a.printList(objects)
 	}
 	return a.printManifests(objects)
 }
 
-// permissions are rights without those who want them.
-func permissions(rights []right) (list []steps.Permission) {
+// grantable are rights without those who want them. One to a resource that only a run can name could be granted to all resources alone, which
+// is an error instead.
+func grantable(rights []right) (list []steps.Permission, err error) {
 	for _, r := range rights {
+		if r.unknown() {
+			return nil, usage(fmt.Errorf("%s may %s a resource that only a run can name, so the right cannot be written out: write the resource itself, or a matrix of "+
+				"those that it may be", strings.Join(r.For, ", "), r.Verb))
+		}
 		list = append(list, r.Permission)
 	}
-	return list
+	return list, nil
 }

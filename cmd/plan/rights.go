@@ -21,6 +21,9 @@ type right struct {
 	Check    bool     // only checks want it: what they may not read makes their verdict unknown
 }
 
+// unknown tells of a resource that only the run can name.
+func (r right) unknown() bool { return r.Resource == steps.UnknownResource }
+
 // rightSet collects rights, each once, in the order in which they come.
 type rightSet struct {
 	list []right

@@ -156,6 +156,7 @@ func (e *execution) checkRights(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	rights = slices.DeleteFunc(rights, right.unknown)
 	var answers []answer
 	err = bounded(ctx, openTimeout, func(ctx context.Context) (err error) {
 		answers, err = ask(ctx, e.kube, rights)

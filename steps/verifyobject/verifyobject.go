@@ -55,11 +55,11 @@ func (a *Action) Validate() error {
 // Needs is empty: no store is used.
 func (a *Action) Needs(steps.Scope) steps.Needs { return steps.Needs{} }
 
-// Permissions is a list of the resource.
+// Permissions is a list of the resource, which is unknown while it is computed.
 func (a *Action) Permissions(steps.Scope) []steps.Permission {
 	r, err := parseResource(a.Resource)
 	if err != nil {
-		return []steps.Permission{{Verb: "list", Resource: "*"}} // computed: only the run knows it
+		return []steps.Permission{{Verb: "list", Resource: steps.UnknownResource}}
 	}
 	return []steps.Permission{{Verb: "list", Group: r.Group, Version: r.Version, Resource: r.Resource, Namespace: a.Namespace}}
 }

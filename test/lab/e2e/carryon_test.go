@@ -73,6 +73,7 @@ const carried = `
 // is moved: no finally, nothing lost, nothing twice.
 func TestTheNextPodOfAJobGoesOn(t *testing.T) {
 	r := theLab(t)
+	t.Parallel()
 	for name, stop := range map[string]struct {
 		signal syscall.Signal
 		code   int
@@ -127,6 +128,7 @@ func TestTheNextPodOfAJobGoesOn(t *testing.T) {
 // TestOneRunOfAGroupAtATime: P3.
 func TestOneRunOfAGroupAtATime(t *testing.T) {
 	r := theLab(t)
+	t.Parallel()
 	s := newSink(t)
 	p := r.program(t, append(keysOf(r.S3.AccessKey, r.S3.SecretKey), "SINK="+s.URL)...)
 	with := func(conflict string) string {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,7 +65,7 @@ func TestTheMountedPlanRunsByTheClock(t *testing.T) {
 	if after := must(r.Pings()); len(after) != len(before)+3 || !strings.HasSuffix(after[len(after)-1].Path, "/0") {
 		t.Errorf("%d pings, want 3 more: %+v", len(after)-len(before), after)
 	}
-	r.rightsAreUsed(t, "nightly", "nightly", objects)
+	r.rightsAreUsed(t, "nightly", "nightly", objects, rareOfRecords...)
 	r.kubectl(t, objects, "delete", "-f", "-")
 	until(t, "nothing of the bundle is left", func() (bool, error) {
 		list, err := r.kube.CoreV1().Pods("nightly").List(t.Context(), metav1.ListOptions{})
@@ -103,58 +104,68 @@ spec:
 // done again, and the work that it had started is one Job, which nobody disturbed.
 func TestThePodIsLostAndTheNextOneGoesOn(t *testing.T) {
 	r := theCluster(t)
-	r.namespace(t, "long", map[string]string{"TOKEN": "canary-of-the-long-plan"})
-	p := r.worker(t, map[string]string{"work/work.sh": "echo working; sleep 12; echo done\n", "work/large.bin": strings.Repeat("0123456789abcdef", 1<<12)})
-	objects := r.bundle(t, p.without("KUBECONFIG"), "long", p.write(t, "long.yaml", longPlan))
-	for range 2 {
-		r.kubectl(t, objects, "apply", "-f", "-")
-	}
 	for way, lose := range map[string]func(*testing.T, corev1.Pod){
 		"deleted": func(t *testing.T, pod corev1.Pod) {
-			if err := r.kube.CoreV1().Pods("long").Delete(t.Context(), pod.Name, metav1.DeleteOptions{}); err != nil {
+			if err := r.kube.CoreV1().Pods(pod.Namespace).Delete(t.Context(), pod.Name, metav1.DeleteOptions{}); err != nil {
 				t.Fatal(err)
 			}
 		},
 		"evicted": func(t *testing.T, pod corev1.Pod) {
-			eviction := &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: pod.Name, Namespace: "long"}}
-			if err := r.kube.CoreV1().Pods("long").EvictV1(t.Context(), eviction); err != nil {
+			eviction := &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: pod.Name, Namespace: pod.Namespace}}
+			if err := r.kube.CoreV1().Pods(pod.Namespace).EvictV1(t.Context(), eviction); err != nil {
 				t.Fatal(err)
 			}
 		},
 		"killed": func(t *testing.T, pod corev1.Pod) { r.killPod(t, pod) },
 	} {
 		t.Run(way, func(t *testing.T) {
-			r.started(t, "long", "long", way)
-			var runner corev1.Pod
-			until(t, "the work has begun", func() (bool, error) {
-				if pods := r.podsOf(t, "long", way); len(pods) == 1 {
-					runner = pods[0]
-				}
-				work := r.workOf(t, runner)
-				return len(work) == 1 && work[0].Status.Ready != nil && *work[0].Status.Ready == 1, nil
-			})
-			begun := r.workOf(t, runner)
-			lose(t, runner)
-			condition, pods := r.ended(t, "long", way)
-			last, log := pods[len(pods)-1], ""
-			for _, pod := range pods {
-				if pod.Name != runner.Name {
-					log += "== " + pod.Name + "\n" + r.logOf(t, "long", pod.Name)
-				}
+			t.Parallel() // each waits for the Job controller to make the next pod
+			unused := slices.Concat(rareOfRecords, rareOfJobs)
+			if way != "killed" {
+				unused = append(unused, "get pods") // the lock was given back: nobody asks whose it was
 			}
-			if condition.Type != batchv1.JobComplete || last.Name == runner.Name {
-				t.Fatalf("%+v, %d pods\n%s", condition, len(pods), log)
-			}
-			work := r.workOf(t, runner)
-			if len(work) != 1 || work[0].UID != begun[0].UID || work[0].Status.Succeeded != 1 {
-				t.Errorf("the work was done by %d Jobs: %+v", len(work), work)
-			}
-			if !strings.Contains(log, "goes on, invocation 2") || strings.Contains(log, "canary-of") {
-				t.Errorf("%s", log)
-			}
+			r.goesOn(t, "long-"+way, lose, unused)
 		})
 	}
-	r.rightsAreUsed(t, "long", "long", objects)
+}
+
+// goesOn runs the long plan in a namespace of its own, and has it lose its pod.
+func (r *clusterRig) goesOn(t *testing.T, namespace string, lose func(*testing.T, corev1.Pod), unused []string) {
+	r.namespace(t, namespace, map[string]string{"TOKEN": "canary-of-the-long-plan"})
+	p := r.worker(t, map[string]string{"work/work.sh": "echo working; sleep 12; echo done\n", "work/large.bin": strings.Repeat("0123456789abcdef", 1<<12)})
+	objects := r.bundle(t, p.without("KUBECONFIG"), namespace, p.write(t, "long.yaml", longPlan))
+	for range 2 {
+		r.kubectl(t, objects, "apply", "-f", "-")
+	}
+	r.started(t, namespace, "long", "once")
+	var runner corev1.Pod
+	until(t, "the work has begun", func() (bool, error) {
+		if pods := r.podsOf(t, namespace, "once"); len(pods) == 1 {
+			runner = pods[0]
+		}
+		work := r.workOf(t, runner)
+		return len(work) == 1 && work[0].Status.Ready != nil && *work[0].Status.Ready == 1, nil
+	})
+	begun := r.workOf(t, runner)
+	lose(t, runner)
+	condition, pods := r.ended(t, namespace, "once")
+	last, log := pods[len(pods)-1], ""
+	for _, pod := range pods {
+		if pod.Name != runner.Name {
+			log += "== " + pod.Name + "\n" + r.logOf(t, namespace, pod.Name)
+		}
+	}
+	if condition.Type != batchv1.JobComplete || last.Name == runner.Name {
+		t.Fatalf("%+v, %d pods\n%s", condition, len(pods), log)
+	}
+	work := r.workOf(t, runner)
+	if len(work) != 1 || work[0].UID != begun[0].UID || work[0].Status.Succeeded != 1 {
+		t.Errorf("the work was done by %d Jobs: %+v", len(work), work)
+	}
+	if !strings.Contains(log, "goes on, invocation 2") || strings.Contains(log, "canary-of") {
+		t.Errorf("%s", log)
+	}
+	r.rightsAreUsed(t, namespace, "long", objects, unused...)
 }
 
 // workOf are the Jobs that the run of a runner's pod has made.

@@ -19,6 +19,7 @@ import (
 func lateNode(t *testing.T) *node {
 	t.Helper()
 	labtest.NeedNode(t)
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "lab")
 	start := func(o lab.Options) *lab.Lab {
 		t.Helper()
@@ -93,7 +94,7 @@ func TestPodsReachTheLabsServers(t *testing.T) {
 // mayRead makes a namespace that enforces Pod Security's restricted level, whose pods may read some of the cluster.
 func (n *node) mayRead(t *testing.T, name string, resources ...string) {
 	t.Helper()
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}}}
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: enforced}}
 	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: []rbacv1.PolicyRule{{Verbs: []string{"get", "list"}, APIGroups: []string{""}, Resources: resources}}}
 	binding := &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},

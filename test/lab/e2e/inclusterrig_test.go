@@ -19,7 +19,8 @@ import (
 // programImage is the product's own, in the node's containerd.
 const programImage = "lab/plan:test"
 
-// inCluster is a lab with a node, whose API server writes down what service accounts ask for, and which has the product's image.
+// inCluster starts a lab with a node for the first test that needs one: its API server writes down what service accounts ask for, it has the
+// product's image, and a namespace that enforces the restricted level.
 var inCluster = sync.OnceValues(func() (*clusterRig, error) {
 	dir, err := os.MkdirTemp("", "plan-audit-")
 	if err != nil {
@@ -37,8 +38,15 @@ var inCluster = sync.OnceValues(func() (*clusterRig, error) {
 	if err := r.ImportProgram(ctx, r.binary, programImage); err != nil {
 		return nil, err
 	}
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "work", Labels: enforced}}
+	if _, err := r.kube.CoreV1().Namespaces().Create(ctx, ns, metav1.CreateOptions{}); err != nil {
+		return nil, err
+	}
 	return &clusterRig{r, log}, nil
 })
+
+// enforced are the labels of a namespace that takes no pod but those of Pod Security's restricted level.
+var enforced = map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}
 
 // clusterRig is that lab.
 type clusterRig struct {
@@ -59,8 +67,15 @@ rules:
 // theCluster is for tests that do not mind others beside them: each has a namespace of its own.
 func theCluster(t *testing.T) *clusterRig {
 	t.Helper()
-	labtest.NeedNode(t)
+	r := theClusterAlone(t)
 	t.Parallel()
+	return r
+}
+
+// theClusterAlone is the same for a test that does mind.
+func theClusterAlone(t *testing.T) *clusterRig {
+	t.Helper()
+	labtest.NeedNode(t)
 	r, err := inCluster()
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +93,7 @@ func (r *clusterRig) kubectl(t *testing.T, in string, args ...string) string {
 // namespace makes one that enforces Pod Security's restricted level, with a Secret of what the plan takes from its environment.
 func (r *clusterRig) namespace(t *testing.T, name string, env map[string]string) {
 	t.Helper()
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}}}
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: enforced}}
 	if _, err := r.kube.CoreV1().Namespaces().Create(t.Context(), ns, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}

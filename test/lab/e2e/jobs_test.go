@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -22,39 +21,18 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"plan/test/lab"
-	"plan/test/lab/labtest"
 )
-
-// withNode starts a lab with a node for the first test that needs one, and a namespace in it that enforces the restricted level.
-var withNode = sync.OnceValues(func() (_ *rig, err error) {
-	r, err := makeRig(lab.Options{Node: true})
-	if err != nil {
-		return nil, err
-	}
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "work", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}}}
-	if _, err = r.kube.CoreV1().Namespaces().Create(context.Background(), ns, metav1.CreateOptions{}); err != nil {
-		return r, err
-	}
-	return r, nil
-})
 
 // theNode is the shared lab with a node, for tests that do not mind others beside them: pods take their time.
 func theNode(t *testing.T) *rig {
 	t.Helper()
-	r := theNodeAlone(t)
-	t.Parallel()
-	return r
+	return theCluster(t).rig
 }
 
 // theNodeAlone is the same for a test that does mind.
 func theNodeAlone(t *testing.T) *rig {
 	t.Helper()
-	labtest.NeedNode(t)
-	r, err := withNode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
+	return theClusterAlone(t).rig
 }
 
 // worker is the program in a folder of its own, for jobs in the namespace work.

@@ -1,78 +1,71 @@
 package e2e
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
-	"plan/steps"
-	"plan/steps/runjob"
 	"plan/test/lab"
+	"plan/test/lab/labtest"
 )
 
-// rules are permissions of a namespace as a Role has them.
-func rules(permissions []steps.Permission) (list []rbacv1.PolicyRule) {
-	for _, p := range permissions {
-		r := rbacv1.PolicyRule{Verbs: []string{p.Verb}, APIGroups: []string{p.Group}, Resources: []string{p.Resource}}
-		if p.Subresource != "" {
-			r.Resources[0] += "/" + p.Subresource
-		}
-		if p.Name != "" {
-			r.ResourceNames = []string{p.Name}
-		}
-		list = append(list, r)
+// kubeconfigOf is that of a service account, for a program outside the cluster.
+func (r *clusterRig) kubeconfigOf(t *testing.T, namespace, account string) string {
+	t.Helper()
+	token, err := r.kube.CoreV1().ServiceAccounts(namespace).CreateToken(t.Context(), account, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return list
+	config := must(clientcmd.LoadFromFile(r.Kubeconfig))
+	for name := range config.AuthInfos {
+		config.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
+	}
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := clientcmd.WriteToFile(*config, file); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
-// TestRunJobNeedsTheRightsThatItNames: P14. With exactly these a Job runs, one that is cancelled goes, and without those to make Jobs it is said that
-// they are missing.
+// TestRunJobNeedsTheRightsThatItNames: P14. With exactly those that `plan rbac` prints a Job runs though answers are lost, one that is cancelled
+// goes, and it is told why one has no pods; each of them is used. Without the right to make Jobs it is said that it is missing.
 func TestRunJobNeedsTheRightsThatItNames(t *testing.T) {
-	r := theNode(t)
-	with := map[string]any{
-		"name": "rights", "image": lab.ShellImage, "source": map[string]any{"directory": map[string]any{"path": "work"}}, "command": []any{"sh", "run.sh"},
-		"helperImage": lab.ShellImage, "env": map[string]any{"TOKEN": map[string]any{"from": map[string]any{"env": "TOKEN"}}},
-	}
-	a := runjob.Kind().New()
-	if err := steps.Decode(with, a); err != nil {
+	r := theCluster(t)
+	r.namespace(t, "rights", nil)
+	p := r.worker(t, map[string]string{"work/run.sh": "echo it runs\n"}, "TOKEN=canary-rights")
+	p.write(t, "plan.yaml", strings.Replace(jobPlan("rights", "", "        name: rights\n        replace: true\n        source: {directory: {path: work}}\n        image: "+lab.ShellImage+
+		"\n        command: [sh, run.sh]\n        env: {TOKEN: {from: {env: TOKEN}}}\n"), "namespace: work", "namespace: rights", 1))
+	objects := p.must(t, 0, "rbac", "plan.yaml", "--state", "local").stdout
+	r.kubectl(t, objects, "apply", "-f", "-")
+	kubeconfig := r.kubeconfigOf(t, "rights", "rights")
+
+	lossy := r.proxied(t, must(r.RESTConfig()).Host, labtest.Lossy())
+	p.with("KUBECONFIG="+must(lossy.Kubeconfig(kubeconfig, t.TempDir()))).must(t, 0, "apply", "plan.yaml", "--follow").says(t, "it runs")
+	p = p.with("KUBECONFIG=" + kubeconfig)
+	p.must(t, 1, "apply", "plan.yaml", "--set", `steps.it.with.command=["sleep", "60"]`, "--set", "steps.it.timeout=4s").says(t, "taken away")
+	p.must(t, 1, "apply", "plan.yaml", "--set", "steps.it.with.serviceAccountName=nobody", "--set", "steps.it.with.startTimeout=2s").says(t, `serviceaccount "nobody" not found`)
+	r.rightsAreUsed(t, "rights", "rights", objects)
+
+	role, err := r.kube.RbacV1().Roles("rights").Get(t.Context(), "rights", metav1.GetOptions{})
+	if err != nil {
 		t.Fatal(err)
 	}
-	permissions := a.Permissions(steps.Scope{Namespace: "work"})
-	subject := []rbacv1.Subject{{Kind: "User", Name: "limited", APIGroup: rbacv1.GroupName}}
-	grant := func(namespace string, list []rbacv1.PolicyRule) *rbacv1.Role {
-		t.Helper()
-		role, err := r.kube.RbacV1().Roles(namespace).Create(t.Context(), &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: "run-job"}, Rules: list}, metav1.CreateOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = r.kube.RbacV1().RoleBindings(namespace).Create(t.Context(), &rbacv1.RoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Name: "run-job"}, Subjects: subject, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "run-job"},
-		}, metav1.CreateOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return role
+	before := len(role.Rules)
+	role.Rules = slices.DeleteFunc(role.Rules, func(rule rbacv1.PolicyRule) bool {
+		return slices.Equal(rule.Resources, []string{"jobs"}) && slices.Contains(rule.Verbs, "create")
+	})
+	if len(role.Rules) != before-1 {
+		t.Fatalf("%+v", role.Rules)
 	}
-	role := grant("work", rules(permissions))
-	grant("kube-system", []rbacv1.PolicyRule{{Verbs: []string{"get"}, APIGroups: []string{""}, Resources: []string{"namespaces"}, ResourceNames: []string{"kube-system"}}})
-	p := r.worker(t, map[string]string{"work/run.sh": "echo it runs\n"}, "KUBECONFIG="+r.Limited, "TOKEN=canary-rights")
-	plan := jobPlan("rights", "", "        name: rights\n        source: {directory: {path: work}}\n        image: "+lab.ShellImage+"\n        command: [sh, run.sh]\n        env: {TOKEN: {from: {env: TOKEN}}}\n")
-	p.write(t, "plan.yaml", plan)
-	got := p.must(t, 0, "apply", "plan.yaml", "--follow")
-	got.says(t, "it runs")
-	if strings.Contains(got.all(), "forbidden") {
-		t.Errorf("%s", got.all())
-	}
-	p.write(t, "late.yaml", strings.NewReplacer("name: rights\n        source", "name: rights\n        replace: true\n        source", "[sh, run.sh]", "[sleep, \"60\"]", "uses: run-job\n", "uses: run-job\n      timeout: 4s\n").Replace(plan))
-	if late := p.must(t, 1, "apply", "late.yaml"); strings.Contains(late.all(), "forbidden") || !strings.Contains(late.all(), "taken away") {
-		t.Errorf("%s", late.all())
-	}
-	role.Rules = slices.DeleteFunc(role.Rules, func(rule rbacv1.PolicyRule) bool { return rule.Verbs[0] == "create" && rule.Resources[0] == "jobs" })
-	if _, err := r.kube.RbacV1().Roles("work").Update(t.Context(), role, metav1.UpdateOptions{}); err != nil {
+	if _, err := r.kube.RbacV1().Roles("rights").Update(t.Context(), role, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	p.must(t, 77, "apply", "plan.yaml").says(t, "may not create jobs.batch in work (step ")
+	p.must(t, 77, "apply", "plan.yaml").says(t, "may not create jobs.batch in rights (step it)")
 }

@@ -23,36 +23,12 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"plan/test/lab"
-	"plan/test/lab/labtest"
 )
 
-// node is a lab with a node, for one test.
+// node is a lab with a node, without the program.
 type node struct {
 	*lab.Lab
 	kube *kubernetes.Clientset
-}
-
-// newNode starts a lab with a node and the nodes of the seed, which nobody runs, beside it.
-func newNode(t *testing.T) *node {
-	t.Helper()
-	labtest.NeedNode(t)
-	n, dir := &node{}, filepath.Join(t.TempDir(), "lab")
-	var err error
-	if n.Lab, err = lab.Start(t.Context(), dir, lab.Options{Node: true, Log: t.Logf}); err != nil {
-		t.Fatalf("%v; stop: %v", err, lab.Stop(theEnd(), dir))
-	}
-	t.Cleanup(func() {
-		if err := n.Stop(theEnd()); err != nil {
-			t.Error(err)
-		}
-	})
-	if n.kube, err = n.Client(); err != nil {
-		t.Fatal(err)
-	}
-	if err := n.Seed(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return n
 }
 
 // job runs a command in an image to the end, by a Job that Pod Security's restricted level lets pass, and gives the log.
@@ -95,9 +71,10 @@ func (n *node) job(t *testing.T, namespace, image string, command ...string) str
 	return string(log)
 }
 
-// TestTheNode is one test because its start costs seconds.
+// TestTheNode is of the lab itself.
 func TestTheNode(t *testing.T) {
-	n := newNode(t)
+	r := theCluster(t)
+	n := &node{r.Lab, r.kube}
 	t.Run("a Job completes and its log is read through the API server", func(t *testing.T) {
 		if got := n.job(t, "default", lab.ShellImage, "sh", "-c", "tar --help 2>/dev/null; echo hello | gzip | gunzip; id -u"); !strings.HasSuffix(got, "hello\n65532\n") {
 			t.Errorf("the log is %q", got)
@@ -110,7 +87,7 @@ func TestTheNode(t *testing.T) {
 }
 
 func (n *node) testRestricted(t *testing.T) {
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "restricted", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}}}
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "restricted", Labels: enforced}}
 	if _, err := n.kube.CoreV1().Namespaces().Create(t.Context(), ns, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}

@@ -42,6 +42,7 @@ func (r *rig) own(t *testing.T) *kube.Client {
 // TestOfManyThatWantALeaseOneGetsIt: fifty races of two to eight, of which every second is for a Lease that is new.
 func TestOfManyThatWantALeaseOneGetsIt(t *testing.T) {
 	r := theLab(t)
+	t.Parallel()
 	clients := make([]*kube.Client, 8)
 	for i := range clients {
 		clients[i] = r.own(t)

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -87,3 +88,21 @@ func (p *Proxy) Kubeconfig(from, dir string) (string, error) {
 
 // Reset breaks the connection without an answer.
 func Reset() { panic(http.ErrAbortHandler) }
+
+// Lossy executes the first write of each path without an answer.
+func Lossy() Hook {
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	return func(w http.ResponseWriter, req *http.Request, next http.Handler) {
+		mu.Lock()
+		key := req.Method + req.URL.Path
+		first := req.Method != http.MethodGet && !seen[key]
+		seen[key] = true
+		mu.Unlock()
+		if first {
+			next.ServeHTTP(httptest.NewRecorder(), req)
+			Reset()
+		}
+		next.ServeHTTP(w, req)
+	}
+}

@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -204,7 +202,7 @@ func (r *rig) withRights(ctx context.Context, c rightsCase, dir string, rights [
 		if err != nil {
 			return got, err
 		}
-		p, err := labtest.NewProxy(r.Lab, dir, config.Host, lossy())
+		p, err := labtest.NewProxy(r.Lab, dir, config.Host, labtest.Lossy())
 		if err != nil {
 			return got, err
 		}
@@ -248,22 +246,4 @@ func (r *rig) rightsPlan(cmd *command, c rightsCase) (string, error) {
 		text = strings.Replace(text, "  concurrency: {group: rights, waitTimeout: 70s}\n", "", 1)
 	}
 	return cmd.write("plan.yaml", text)
-}
-
-// lossy executes the first write of each object without an answer.
-func lossy() labtest.Hook {
-	var mu sync.Mutex
-	seen := map[string]bool{}
-	return func(w http.ResponseWriter, req *http.Request, next http.Handler) {
-		mu.Lock()
-		key := req.Method + req.URL.Path
-		first := req.Method != http.MethodGet && !seen[key]
-		seen[key] = true
-		mu.Unlock()
-		if first {
-			next.ServeHTTP(httptest.NewRecorder(), req)
-			labtest.Reset()
-		}
-		next.ServeHTTP(w, req)
-	}
 }
