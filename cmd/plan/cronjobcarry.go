@@ -11,9 +11,10 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
+
 	"plan/internal/bundle"
 	"plan/internal/bundle/layout"
-	"plan/internal/report"
 	"plan/internal/source"
 )
 
@@ -117,7 +118,7 @@ func (b *bundling) pack(ctx context.Context, f localFolder, place string) (packe
 		}
 		p.tree.Parts = append(p.tree.Parts, part)
 	}
-	b.say("step %s: directory %s, %s, %d bytes packed in %s", f.step, f.path, report.Plural(archive.Files, "file"), archive.Size, report.Plural(len(p.tree.Parts), "configmap"))
+	b.say("step %s: directory %s, %s, %d bytes packed in %s", f.step, f.path, english.Plural(archive.Files, "file", ""), archive.Size, english.Plural(len(p.tree.Parts), "configmap", ""))
 	for _, left := range archive.Left {
 		if left.Denied {
 			b.say("step %s: left out: %s (%s)", f.step, left.Path, left.Why)

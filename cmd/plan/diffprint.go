@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
+
 	"plan/internal/printable"
 	"plan/internal/report"
 	"plan/schema"
@@ -47,7 +49,7 @@ func (s diffSummary) String() string {
 		text string
 	}{
 		{s.Create, fmt.Sprintf("%d to create", s.Create)}, {s.Update, fmt.Sprintf("%d to change", s.Update)}, {s.Replace, fmt.Sprintf("%d to replace", s.Replace)},
-		{s.Delete, report.Plural(s.Delete, "key") + " to delete"}, {s.Send, report.Plural(s.Send, "message") + " to send"},
+		{s.Delete, english.Plural(s.Delete, "key", "") + " to delete"}, {s.Send, english.Plural(s.Send, "message", "") + " to send"},
 	} {
 		if part.n > 0 {
 			parts = append(parts, part.text)
@@ -58,10 +60,10 @@ func (s diffSummary) String() string {
 		text = strings.Join(parts, ", ")
 	}
 	if s.Unknown > 0 {
-		text += "; " + report.Plural(s.Unknown, "step") + " not knowable"
+		text += "; " + english.Plural(s.Unknown, "step", "") + " not knowable"
 	}
 	if s.Failed > 0 {
-		text += "; " + report.Plural(s.Failed, "step") + " would fail"
+		text += "; " + english.Plural(s.Failed, "step", "") + " would fail"
 	}
 	return text
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/tidwall/gjson"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -15,7 +16,6 @@ import (
 	"plan/internal/kube"
 	"plan/internal/objects"
 	"plan/internal/printable"
-	"plan/internal/report"
 	"plan/internal/workload"
 	"plan/steps"
 )
@@ -230,7 +230,7 @@ func (s *admission) print(list []rendered, strict bool) error {
 		return err
 	}
 	if len(all) == 0 {
-		fmt.Fprintln(s.app.err, "plan: no step makes objects of Kubernetes: "+report.Plural(len(list), "step")+" work by themselves")
+		fmt.Fprintln(s.app.err, "plan: no step makes objects of Kubernetes: "+english.Plural(len(list), "step", "")+" work by themselves")
 	}
 	return s.app.tellUnknown(unknowns(all), strict)
 }

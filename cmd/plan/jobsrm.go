@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/tidwall/gjson"
 	"golang.org/x/term"
 	"k8s.io/apimachinery/pkg/labels"
@@ -17,7 +18,6 @@ import (
 	"plan/internal/errclass"
 	"plan/internal/jobs"
 	"plan/internal/kube"
-	"plan/internal/report"
 	"plan/internal/workload"
 )
 
@@ -108,7 +108,7 @@ func (r *removal) consent(ctx context.Context, force bool) error {
 			}
 		}
 		if n > 0 {
-			running = append(running, fmt.Sprintf("%s has %s at work", m.what(), report.Plural(n, "pod")))
+			running = append(running, fmt.Sprintf("%s has %s at work", m.what(), english.Plural(n, "pod", "")))
 		}
 	}
 	switch {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/dustin/go-humanize/english"
 	"golang.org/x/sync/errgroup"
 
 	"plan/engine"
@@ -222,7 +223,7 @@ func tally(checks []check) string {
 	for _, c := range checks {
 		n[c.Result]++
 	}
-	parts := []string{report.Plural(len(checks), "check")}
+	parts := []string{english.Plural(len(checks), "check", "")}
 	for _, result := range []string{wasFailed, wasWarning, wasSkipped} {
 		if n[result] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n[result], map[string]string{wasFailed: "failed", wasWarning: "with a warning", wasSkipped: "skipped"}[result]))

@@ -8,9 +8,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
+
 	"plan/engine"
 	"plan/internal/kube"
-	"plan/internal/report"
 )
 
 // rightChecks asks for every right as the call will be authorised. What is allowed is told by object, what is denied by right.
@@ -32,7 +33,7 @@ func (p *preflight) notAsked(rights []right) []check {
 	if len(rights) == 0 {
 		return nil
 	}
-	return []check{check{Check: checkPermission, What: report.Plural(len(rights), "right")}.skipped("the cluster cannot be asked")}
+	return []check{check{Check: checkPermission, What: english.Plural(len(rights), "right", "")}.skipped("the cluster cannot be asked")}
 }
 
 // tell adds what came of the group's question: to granted, or to others.
@@ -92,7 +93,7 @@ func rightCheck(all kube.Access, rights []right) check {
 		all.Name = names[0]
 		c.What = all.String()
 	default:
-		c.What += fmt.Sprintf(", %s: %s", report.Plural(len(names), "name"), someOf(names))
+		c.What += fmt.Sprintf(", %s: %s", english.Plural(len(names), "name", ""), someOf(names))
 	}
 	return c
 }

@@ -44,7 +44,7 @@ func TestRightsAreAskedForOnce(t *testing.T) {
 		want   []string
 		reason string
 	}{
-		"all of a kind": {secretRights(1000), nil, 1, []string{"get secrets in work, 1000 names: s0, s1, s2 and 997 more | ok step a"},
+		"all of a kind": {secretRights(1000), nil, 1, []string{"get secrets in work, 1,000 names: s0, s1, s2 and 997 more | ok step a"},
 			"who may read all may read each"},
 		"some of a kind": {secretRights(1000), func(a kube.Access) bool { return a.Name != "" && a.Name != "s7" && a.Name != "s9" }, 1001, []string{
 			"get secrets in work, 998 names: s0, s1, s2 and 995 more | ok step a", "get secrets in work, 2 names: s7, s9 | failed step a"},

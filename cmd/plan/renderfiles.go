@@ -11,10 +11,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/tidwall/gjson"
 
 	"plan/internal/printable"
-	"plan/internal/report"
 	"plan/steps"
 )
 
@@ -40,7 +40,7 @@ func (a *app) writeRendering(list []rendered, h showing) error {
 			written[name] = true
 		}
 	}
-	fmt.Fprintf(a.err, "plan: %s in %s\n", report.Plural(len(written), "file"), printable.String(h.dir))
+	fmt.Fprintf(a.err, "plan: %s in %s\n", english.Plural(len(written), "file", ""), printable.String(h.dir))
 	if !h.all {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/tidwall/gjson"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -14,7 +15,6 @@ import (
 
 	"plan/engine"
 	"plan/internal/printable"
-	"plan/internal/report"
 	"plan/internal/workload"
 )
 
@@ -106,7 +106,7 @@ func (a *app) tellEmpty(all []encoded) {
 	if len(lines) == 0 {
 		return
 	}
-	fmt.Fprintf(a.err, "plan: values are never rendered; fill in %s before the rest is applied (kubectl create secret generic NAME --from-file=KEY=PATH), which applying then leaves as it is:\n", report.Plural(len(lines), "Secret"))
+	fmt.Fprintf(a.err, "plan: values are never rendered; fill in %s before the rest is applied (kubectl create secret generic NAME --from-file=KEY=PATH), which applying then leaves as it is:\n", english.Plural(len(lines), "Secret", ""))
 	for _, line := range lines {
 		fmt.Fprintln(a.err, printable.String(line))
 	}
@@ -139,7 +139,7 @@ func (a *app) tellUnknown(lines []string, strict bool) error {
 	if len(lines) == 0 {
 		return nil
 	}
-	fmt.Fprintf(a.err, "plan: %s only a run can know:\n", report.Plural(len(lines), "value"))
+	fmt.Fprintf(a.err, "plan: %s only a run can know:\n", english.Plural(len(lines), "value", ""))
 	for _, line := range lines {
 		fmt.Fprintln(a.err, "  "+printable.String(line))
 	}

@@ -7,13 +7,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"plan/engine"
 	"plan/internal/kube"
 	"plan/internal/printable"
-	"plan/internal/report"
 	"plan/steps"
 )
 
@@ -187,5 +187,5 @@ func denied(missing []answer) error {
 	for _, a := range missing {
 		lines = append(lines, a.String())
 	}
-	return exit{code: engine.ExitDenied, err: errors.New(report.Plural(len(missing), "right") + " missing, nothing was done: " + strings.Join(lines, "; ") + ". `plan rbac FILE` prints what a plan needs")}
+	return exit{code: engine.ExitDenied, err: errors.New(english.Plural(len(missing), "right", "") + " missing, nothing was done: " + strings.Join(lines, "; ") + ". `plan rbac FILE` prints what a plan needs")}
 }

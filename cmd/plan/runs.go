@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 
 	"plan/engine"
 	"plan/internal/printable"
@@ -234,7 +235,7 @@ func (c *StatusCmd) Run(a *app) error {
 		code = fmt.Sprintf(", exit %d", *l.ExitCode)
 	}
 	fmt.Fprintf(a.out, "run %s of plan %s (%s): %s%s\n  started %s, %s\n  kept in %s\n", printable.String(l.Run), printable.String(l.Plan), printable.String(l.File), l.State, code,
-		l.Started.Format(time.RFC3339), report.Plural(l.Invocations, "invocation"), printable.String(store.Describe(run.ID)))
+		l.Started.Format(time.RFC3339), english.Plural(l.Invocations, "invocation", ""), printable.String(store.Describe(run.ID)))
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	for _, s := range l.Steps {
 		fmt.Fprintf(w, "  %s\t%s\n", printable.String(s.Step), report.Describe(results[s.Step]))

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
+
 	"plan/engine"
 	"plan/internal/printable"
 	"plan/internal/report"
@@ -41,7 +43,7 @@ func (c *ValidateCmd) Run(a *app) error {
 		} else if err != nil {
 			return err
 		} else {
-			valid = append(valid, fmt.Sprintf("%s is valid: plan %s, %s", name, l.Name, report.Plural(len(l.Steps)+len(l.Finally), "step")))
+			valid = append(valid, fmt.Sprintf("%s is valid: plan %s, %s", name, l.Name, english.Plural(len(l.Steps)+len(l.Finally), "step", "")))
 		}
 	}
 	return c.print(a, valid, problems)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/tidwall/gjson"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
@@ -106,7 +107,7 @@ func (r *Runner) Replace(ctx context.Context, o *workload.Objects) error {
 	if err != nil {
 		return fmt.Errorf("replace %s: %w", r.what(), err)
 	}
-	r.Log("%s of run %s is replaced; it has %d pods", r.what(), there.Metadata.Labels[workload.LabelRun], len(pods))
+	r.Log("%s of run %s is replaced; it has %s", r.what(), there.Metadata.Labels[workload.LabelRun], english.Plural(len(pods), "pod", ""))
 	return old.Remove(ctx, h)
 }
 

@@ -85,14 +85,6 @@ func amount(p engine.Progress) string {
 	return show(p.Done) + unit
 }
 
-// Plural counts: "1 step", "2 steps".
-func Plural(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return fmt.Sprintf("%d %ss", n, word)
-}
-
 func oneLine(s string) string {
 	return printable.String(strings.Join(strings.Fields(s), " "))
 }

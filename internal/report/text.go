@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
+
 	"plan/engine"
 	"plan/internal/printable"
 )
@@ -222,7 +224,7 @@ func (t *Text) summary(r engine.RunResult) {
 	if r.ExitCode != 0 {
 		color = "31"
 	}
-	t.result(fmt.Sprintf("%s in %s: %s of %s; exit %d", t.paint(string(r.Outcome), color), span(r.Finished.Sub(t.began)), strings.Join(parts, ", "), Plural(all, "step"), r.ExitCode))
+	t.result(fmt.Sprintf("%s in %s: %s of %s; exit %d", t.paint(string(r.Outcome), color), span(r.Finished.Sub(t.began)), strings.Join(parts, ", "), english.Plural(all, "step", ""), r.ExitCode))
 }
 
 func (t *Text) paint(s, color string) string {

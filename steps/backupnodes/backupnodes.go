@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"plan/internal/backup"
@@ -85,7 +86,7 @@ func (a *Action) Plan(ctx context.Context, env *steps.Env) ([]steps.Change, erro
 	var changes []steps.Change
 	if preview.Key != "" {
 		changes = append(changes, steps.Change{
-			Op: steps.Create, Target: j.Place(preview.Key), Detail: fmt.Sprintf("backup of %d nodes", preview.Count), After: preview.Planned(),
+			Op: steps.Create, Target: j.Place(preview.Key), Detail: "backup of " + english.Plural(int(preview.Count), "node", ""), After: preview.Planned(),
 		})
 	}
 	for _, c := range preview.Remove {
@@ -112,7 +113,7 @@ func (a *Action) Run(ctx context.Context, env *steps.Env) (steps.Result, error) 
 			"nodes":  report.Index.Primary(),
 			"pruned": report.List(),
 		},
-		Reason: fmt.Sprintf("%d nodes, %s → %s%s", report.Index.Primary(), humanize.IBytes(uint64(report.Size)), report.Key, report.Tail()),
+		Reason: fmt.Sprintf("%s, %s → %s%s", english.Plural(int(report.Index.Primary()), "node", ""), humanize.IBytes(uint64(report.Size)), report.Key, report.Tail()),
 	}, err
 }
 

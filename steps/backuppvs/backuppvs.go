@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"plan/internal/backup"
@@ -97,7 +98,7 @@ func (a *Action) Plan(ctx context.Context, env *steps.Env) ([]steps.Change, erro
 	var changes []steps.Change
 	if preview.Key != "" {
 		changes = append(changes, steps.Change{
-			Op: steps.Create, Target: j.Place(preview.Key), Detail: fmt.Sprintf("backup of %d PVs", preview.Count), After: preview.Planned(),
+			Op: steps.Create, Target: j.Place(preview.Key), Detail: "backup of " + english.Plural(int(preview.Count), "PV", ""), After: preview.Planned(),
 		})
 	}
 	for _, c := range preview.Remove {
@@ -126,8 +127,8 @@ func (a *Action) Run(ctx context.Context, env *steps.Env) (steps.Result, error) 
 			"bound":   report.Index.Bound(),
 			"pruned":  report.List(),
 		},
-		Reason: fmt.Sprintf("%d PVs (%d bound), %d objects, %s → %s%s", report.Index.Primary(), report.Index.Bound(),
-			report.Index.Objects, humanize.IBytes(uint64(report.Size)), report.Key, report.Tail()),
+		Reason: fmt.Sprintf("%s (%d bound), %s, %s → %s%s", english.Plural(int(report.Index.Primary()), "PV", ""), report.Index.Bound(),
+			english.Plural(int(report.Index.Objects), "object", ""), humanize.IBytes(uint64(report.Size)), report.Key, report.Tail()),
 	}, err
 }
 

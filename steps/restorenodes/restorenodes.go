@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"plan/internal/backup"
@@ -99,7 +100,7 @@ func (a *Action) Run(ctx context.Context, env *steps.Env) (steps.Result, error) 
 		return steps.Result{}, err
 	}
 	report, err := restore.ExecuteNodes(ctx, env.Kube, plan)
-	reason := fmt.Sprintf("%d nodes changed, %d unchanged, %d different", report.Changed, report.Unchanged, report.Different)
+	reason := fmt.Sprintf("%s changed, %d unchanged, %d different", english.Plural(int(report.Changed), "node", ""), report.Unchanged, report.Different)
 	if report.Missing > 0 {
 		reason += fmt.Sprintf(", %d not joined", report.Missing)
 	}

@@ -66,7 +66,7 @@ func TestNodesGetBackWhatPeopleSetAndNothingElse(t *testing.T) {
 	if err == nil || err.Error() != "node c has not joined this cluster: let it join, then restore again, or leave it out with only" {
 		t.Errorf("error %v", err)
 	}
-	want := steps.Result{Outputs: map[string]any{"created": int64(1), "unchanged": int64(1), "different": int64(0)}, Reason: "1 nodes changed, 1 unchanged, 0 different, 1 not joined"}
+	want := steps.Result{Outputs: map[string]any{"created": int64(1), "unchanged": int64(1), "different": int64(0)}, Reason: "1 node changed, 1 unchanged, 0 different, 1 not joined"}
 	if diff := cmp.Diff(want, result); diff != "" {
 		t.Error(diff)
 	}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
+
 	"plan/internal/source"
 	"plan/internal/source/builder"
 	"plan/internal/source/registry"
@@ -115,7 +117,7 @@ func tooLarge(err error) string {
 
 // packed tells of an archive in lines.
 func packed(a *source.Archive) []string {
-	lines := []string{fmt.Sprintf("source of %d files, %d bytes packed, %s", a.Files, a.Size, a.Digest)}
+	lines := []string{fmt.Sprintf("source of %s, %d bytes packed, %s", english.Plural(a.Files, "file", ""), a.Size, a.Digest)}
 	var denied []string
 	for _, left := range a.Left {
 		if left.Denied {
@@ -126,7 +128,7 @@ func packed(a *source.Archive) []string {
 		lines = append(lines, "left out: "+strings.Join(denied, ", "))
 	}
 	if other := len(a.Left) - len(denied) + a.LeftMore; other > 0 {
-		lines = append(lines, fmt.Sprintf("left out by ignore files: %d entries", other))
+		lines = append(lines, "left out by ignore files: "+english.Plural(other, "entry", "entries"))
 	}
 	return lines
 }

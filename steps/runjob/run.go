@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
+
 	"plan/internal/errclass"
 	"plan/internal/jobs"
 	"plan/internal/kube"
@@ -130,7 +132,7 @@ func (a *Action) result(r *jobs.Runner, h jobs.Handle, commit string, o *jobs.Ou
 	result.Outputs = outputs
 	result.Reason = fmt.Sprintf("job %s: %d of %d pods succeeded", h.Name, a.completions(), a.completions())
 	if a.deployment() {
-		result.Reason = fmt.Sprintf("deployment %s: %d pods are available", h.Name, a.Parallelism)
+		result.Reason = fmt.Sprintf("deployment %s: %s available", h.Name, english.Plural(int(a.Parallelism), "pod", ""))
 	}
 	return result, nil
 }

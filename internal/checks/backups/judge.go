@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -36,11 +37,11 @@ func (l *look) otherCluster(key string, meta backup.Meta) *checks.Finding {
 // judgeAge judges a sound backup.
 func (l *look) judgeAge(v backup.Verified) checks.Finding {
 	f := l.limit.Judge(v.Key.String(), v.Key.Started)
-	what := "PersistentVolumes"
+	what := "PersistentVolume"
 	if v.Meta.Artefact == backup.Nodes {
-		what = "nodes"
+		what = "node"
 	}
-	f.Message = fmt.Sprintf("%s, read back whole: %d %s, %d objects, %s", f.Message, v.Index.Primary(), what, v.Index.Objects, humanize.IBytes(uint64(v.Size)))
+	f.Message = fmt.Sprintf("%s, read back whole: %s, %s, %s", f.Message, english.Plural(int(v.Index.Primary()), what, ""), english.Plural(int(v.Index.Objects), "object", ""), humanize.IBytes(uint64(v.Size)))
 	f.Data["size"], f.Data["objects"] = v.Size, v.Index.Objects
 	if f.Name == checks.Stale {
 		f.Cause = "it is the newest sound one under " + l.folder
@@ -58,19 +59,19 @@ func (l *look) others() {
 	}
 	if l.older.count > 0 {
 		l.outcome.Add(checks.Finding{Name: OlderTool, Verdict: checks.None, Object: l.older.first,
-			Message: fmt.Sprintf("%d objects of this sort: older tool's summary; cannot be restored", l.older.count),
+			Message: fmt.Sprintf("%s of this sort: older tool's summary; cannot be restored", english.Plural(int(l.older.count), "object", "")),
 			Cause:   "the older tool kept some fields of each volume or node, not the objects", Next: "delete them when they are no longer wanted"})
 	}
 	if l.foreign.count > 0 {
 		l.outcome.Add(checks.Finding{Name: Foreign, Verdict: checks.None, Object: l.foreign.first,
-			Message: fmt.Sprintf("%d objects that are no backups, left out", l.foreign.count),
+			Message: english.Plural(int(l.foreign.count), "object", "") + " without a backup's name, left out",
 			Cause:   "somebody else writes there", Next: "keep other objects elsewhere"})
 	}
 }
 
 func (l *look) why() string {
 	if n := l.older.count + l.foreign.count; n > 0 {
-		return fmt.Sprintf("of the %d objects under %s none has the name of one", n, l.folder)
+		return fmt.Sprintf("of %s under %s none has the name of one", english.Plural(int(n), "object", ""), l.folder)
 	}
 	return "nothing at all is under " + l.folder
 }

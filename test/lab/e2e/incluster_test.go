@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"plan/test/lab"
 )
@@ -199,6 +200,38 @@ func (r *clusterRig) killPod(t *testing.T, pod corev1.Pod) {
 		}
 	}
 	t.Fatalf("no process of pod %s", pod.Name)
+}
+
+// TestThePodOfAServerReadsItsToken: a plan that keeps the node token brings a pod that goes to a server and reads its folder as root, in a namespace
+// that lets it; the right that its account has is to the one Secret.
+func TestThePodOfAServerReadsItsToken(t *testing.T) {
+	r := theCluster(t)
+	r.namespace(t, "token", nil)
+	folder := must(os.MkdirTemp("/var/tmp", "plan-server-")) // a pod has a /tmp of its own
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	p := r.program(t).without("KUBECONFIG")
+	plan := strings.ReplaceAll(tokenPlan("{kubernetes: {namespace: token, name: kept}}", "backup-node-token", "verify-node-token"), "path: server", "path: "+folder)
+	objects := r.bundle(t, p, "token", p.write(t, "plan.yaml", plan))
+	server := []byte(`{"metadata":{"labels":{"node-role.kubernetes.io/control-plane":"true"}}}`)
+	if _, err := r.kube.CoreV1().Nodes().Patch(t.Context(), lab.NodeName, types.MergePatchType, server, metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	r.kubectl(t, "", "label", "--overwrite", "namespace", "token", "pod-security.kubernetes.io/enforce=privileged")
+	r.kubectl(t, objects, "apply", "-f", "-")
+	for night := range 2 { // in between the token is rotated
+		token, password := freshToken()
+		if err := os.WriteFile(filepath.Join(folder, "token"), []byte(token+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if log := r.succeeded(t, "token", "node-token", fmt.Sprintf("night-%d", night)); strings.Contains(log, password) {
+			t.Errorf("the log has the token:\n%s", log)
+		}
+		kept, err := r.kube.CoreV1().Secrets("token").Get(t.Context(), "kept", metav1.GetOptions{})
+		if err != nil || strings.TrimSpace(string(kept.Data["token"])) != token || len(kept.Data) != 1+night {
+			t.Errorf("kept are %d tokens, %v", len(kept.Data), err)
+		}
+	}
+	r.rightsAreUsed(t, "token", "node-token", objects, rareOfRecords...)
 }
 
 // olderPlan has of the older tool's CronJob what its ConfigMap cannot say: what is done, and whose certificates are trusted here.

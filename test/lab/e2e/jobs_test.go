@@ -396,7 +396,7 @@ func TestADeploymentStays(t *testing.T) {
 	r := theNode(t)
 	p := r.worker(t, nil)
 	p.write(t, "plan.yaml", jobPlan("server", "", "        image: "+lab.ShellImage+"\n        command: [sleep, \"3600\"]\n        workload: deployment\n        parallelism: 2\n"))
-	p.must(t, 0, "apply", "plan.yaml").says(t, "2 pods are available")
+	p.must(t, 0, "apply", "plan.yaml").says(t, "2 pods available")
 	list := p.must(t, 0, "jobs", "-n", "work", "-o", "json")
 	var found struct{ Jobs []struct{ Name string } }
 	if err := json.Unmarshal([]byte(list.stdout), &found); err != nil {
@@ -442,7 +442,7 @@ func TestTheExamplesOfJobsRun(t *testing.T) {
 		args []string
 		says string
 	}{
-		"deployment":      {nil, "2 pods are available"},
+		"deployment":      {nil, "2 pods available"},
 		"directory":       {nil, "4 pods: "},
 		"dockerfile":      {[]string{"--set", "registry=" + r.Registry.Address + "/team", "--set", "base=" + lab.ShellImage}, "good morning"},
 		"git":             {[]string{"--set", "repository=" + g.URL + "/example.git", "--set", "steps.tool.source.git.caFile=" + r.CAFile}, "read me"},

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -35,10 +36,19 @@ type rig struct {
 var shared = sync.OnceValues(func() (*rig, error) { return makeRig(lab.Options{Elsewhere: lab.FromEnvironment()}) })
 
 // started are the labs to be ended with the tests.
-var started []*rig
+var (
+	started   []*rig
+	startedMu sync.Mutex
+)
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	var early sync.WaitGroup
+	if all := flag.Lookup("test.run").Value.String() == ""; all && os.Getenv("PLAN_TEST_LAB") == "1" && labtest.NoNode() == "" {
+		early.Go(func() { _, _ = inCluster() }) // while tests run that do not need it; the others are told its error
+	}
 	code := m.Run()
+	early.Wait()
 	if os.Getenv("PLAN_TEST_LAB") == "1" {
 		for _, r := range started {
 			if err := errors.Join(r.Stop(context.Background()), os.RemoveAll(r.dir)); err != nil {
@@ -92,6 +102,8 @@ func makeRig(o lab.Options) (_ *rig, err error) {
 	if err := r.connect(context.Background()); err != nil {
 		return nil, errors.Join(err, r.Stop(context.Background()))
 	}
+	startedMu.Lock()
+	defer startedMu.Unlock()
 	started = append(started, r)
 	return r, nil
 }

@@ -23,15 +23,23 @@ func Need(t testing.TB) {
 func NeedNode(t testing.TB) {
 	t.Helper()
 	Need(t)
-	switch {
-	case os.Getenv("PLAN_LAB_NODE") == "0":
-		Without(t, "it needs the lab's node, and PLAN_LAB_NODE=0 leaves it out")
-	case os.Getenv("PLAN_TEST_KUBECONFIG") != "":
-		Without(t, "it needs the lab's own node, and PLAN_TEST_KUBECONFIG names another cluster")
+	if reason := NoNode(); reason != "" {
+		Without(t, reason)
+	}
+}
+
+// NoNode is why no lab can have a node here; "" if one can.
+func NoNode() string {
+	if os.Getenv("PLAN_LAB_NODE") == "0" {
+		return "it needs the lab's node, and PLAN_LAB_NODE=0 leaves it out"
+	}
+	if os.Getenv("PLAN_TEST_KUBECONFIG") != "" {
+		return "it needs the lab's own node, and PLAN_TEST_KUBECONFIG names another cluster"
 	}
 	if err := lab.NodeMissing(); err != nil {
-		Without(t, err.Error())
+		return err.Error()
 	}
+	return ""
 }
 
 // Without skips a test for a reason, and fails it where none may be skipped.
