@@ -35,6 +35,7 @@ func lay(t *testing.T, dir string, files map[string]string) {
 // TestGeneratedBundles makes bundles of plans of all kinds and judges them as an API server would. PLAN_BUNDLES is their number, 300 when it is
 // not set: half of them the same each time, half from a seed that is printed.
 func TestGeneratedBundles(t *testing.T) {
+	t.Parallel()
 	n, seed := uint64(300), rand.Uint64()
 	for name, to := range map[string]*uint64{"PLAN_BUNDLES": &n, "PLAN_BUNDLES_SEED": &seed} {
 		if v := os.Getenv(name); v != "" {

@@ -24,6 +24,7 @@ var diffSummaryLine = regexp.MustCompile(`\n\n(No changes|[1-9][0-9]* [a-z ]*to 
 // TestEveryExampleCanBeDiffed looks at every plan of the examples, with its hosts, buckets and files put into a world of this test. Nobody there
 // gets anything but questions.
 func TestEveryExampleCanBeDiffed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	env := &testscript.Env{WorkDir: t.TempDir(), Vars: slices.Clone(os.Environ())}
 	if err := w.setup(env); err != nil {

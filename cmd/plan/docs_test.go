@@ -76,6 +76,7 @@ func blocks(t *testing.T, name, text string) (list []block) {
 
 // TestDocumentsAreTrue validates every plan that the documents show, and runs every command.
 func TestDocumentsAreTrue(t *testing.T) {
+	t.Parallel()
 	seen := 0
 	for _, file := range documents(t) {
 		data, err := os.ReadFile(file)

@@ -43,6 +43,7 @@ func offlineRun(t *testing.T, args ...string) string {
 var kindLine = regexp.MustCompile(`(?m)^ +(?:- )?uses: ([a-z-]+)`)
 
 func TestExamples(t *testing.T) {
+	t.Parallel()
 	explained := map[string]bool{}
 	for _, file := range examples(t) {
 		name := strings.TrimSuffix(filepath.Base(file), ".yaml")

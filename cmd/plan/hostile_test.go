@@ -51,6 +51,7 @@ func hostileFiles(t *testing.T) map[string]hostile {
 // TestHostileFiles: each is refused with exit code 2 and words that fit, and never with a flood of them. What that costs is measured by
 // test/hostile, on the files that this test leaves in HOSTILE_DIR.
 func TestHostileFiles(t *testing.T) {
+	t.Parallel()
 	dir := os.Getenv("HOSTILE_DIR")
 	if dir == "" {
 		dir = t.TempDir()

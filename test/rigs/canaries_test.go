@@ -44,6 +44,7 @@ var ways = []struct {
 // TestCanariesTurnUpNowhere: P10. Secret values from everywhere, in runs that succeed, fail, are killed and interrupted, told in all forms of
 // output and recorded on the machine or in the cluster: they are found where they belong and nowhere else.
 func TestCanariesTurnUpNowhere(t *testing.T) {
+	t.Parallel()
 	s := seed(t)
 	want, y := amount(t, "PLAN_RIG_CANARIES", 21), newTally(s)
 	text, err := os.ReadFile("plans/canaries/all.yaml")

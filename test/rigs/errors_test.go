@@ -14,6 +14,7 @@ import (
 // events, of a lock, of a store, of a copy of the token, of the output. A run whose journal could not be written never says success; one
 // that says success is one; and what was left half done is mended by resume.
 func TestADiskThatFailsNeverMakesASuccess(t *testing.T) {
+	t.Parallel()
 	traceable(t, "errors")
 	refs, s := references(t), seed(t)
 	want, y := amount(t, "PLAN_RIG_ERRORS", 50), newTally(s)

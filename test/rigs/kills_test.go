@@ -14,6 +14,7 @@ const mostKills = 5
 
 // TestKilledAtRandomTimesRunsAreCarriedOn: P1, by SIGKILL after random times, up to five times a run.
 func TestKilledAtRandomTimesRunsAreCarriedOn(t *testing.T) {
+	t.Parallel()
 	refs, s := references(t), seed(t)
 	want, y := amount(t, "PLAN_RIG_KILLS", 100), newTally(s)
 	each(t, want*100, func(i int) bool {

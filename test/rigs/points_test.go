@@ -27,6 +27,7 @@ func traceable(t *testing.T, rig string) {
 // TestKilledBeforeAnySystemCallRunsAreCarriedOn: P1, with the points counted out: the process is killed before its K-th system call that
 // changes anything outside of it (files, locks, sockets), for every K until a run ends by itself.
 func TestKilledBeforeAnySystemCallRunsAreCarriedOn(t *testing.T) {
+	t.Parallel()
 	traceable(t, "points")
 	refs, s := references(t), seed(t)
 	want, y := amount(t, "PLAN_RIG_POINTS", 80), newTally(s)

@@ -67,6 +67,7 @@ func copiedExamples(t *testing.T, at time.Time) (plans []string) {
 
 // TestARenderingOpensNoSocket: P11, by the system calls of the process and of all that it starts.
 func TestARenderingOpensNoSocket(t *testing.T) {
+	t.Parallel()
 	traceable(t, "sockets")
 	dir, env := deadEnds(t)
 	w := &world{brief: &brief{TB: t}, dir: dir, env: env}
@@ -85,6 +86,7 @@ func TestARenderingOpensNoSocket(t *testing.T) {
 
 // TestARenderingIsTheSameBytes: P11, in another folder, at another time, with files of another age and the words of another country.
 func TestARenderingIsTheSameBytes(t *testing.T) {
+	t.Parallel()
 	dir, env := deadEnds(t)
 	here := &world{brief: &brief{TB: t}, dir: dir, env: append(env, "TZ=UTC", "LC_ALL=C")}
 	plans, others := copiedExamples(t, time.Now()), copiedExamples(t, time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC))

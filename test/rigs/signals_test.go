@@ -26,6 +26,7 @@ var stops = [][]syscall.Signal{
 // TestSignalsEndARunAsPromised: exit 130 or 143, the same 15 s later at the latest, finally after one signal and not for a run that another
 // process carries on, and nothing lost.
 func TestSignalsEndARunAsPromised(t *testing.T) {
+	t.Parallel()
 	// A signal takes a Job away, as it should, and the resumed run makes another: that is looked at on a real node.
 	refs, s := slices.DeleteFunc(slices.Clone(references(t)), func(r *reference) bool { return strings.HasPrefix(r.name, "jobs") }), seed(t)
 	want, y := amount(t, "PLAN_RIG_SIGNALS", 60), newTally(s)
