@@ -74,7 +74,8 @@ type Step struct {
 	Inputs func(*Vars) (Inputs, error)
 
 	// Preview is Inputs without a run, of which Vars has the id, the name and the matrix: an expression that reads more of the run
-	// stands as the string UNKNOWN(the expression), or as a list of that one string where it is a list. Where a field cannot be any string
+	// stands as the string UNKNOWN(the expression), or as a list of that one string where it is a list; one that reads a parameter without a
+	// value, which is tolerated offline, stands as it is written. Where a field cannot be any string
 	// the error is a schema.Problems; of kinds that render Load has told it.
 	Preview func(*Vars) (Inputs, error)
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -45,7 +46,9 @@ type previewing struct {
 func (l *loader) preview(d *decl, timeout func(values) (time.Duration, error)) func(*Vars) (Inputs, error) {
 	known := l.values
 	return func(vars *Vars) (Inputs, error) {
-		p := &previewing{values: values{params: known.params, env: known.env, matrix: vars.Matrix, vars: vars}, waiting: map[string]*template{}}
+		missing := maps.Clone(l.missing)
+		delete(missing, matrixRef) // Vars has it
+		p := &previewing{values: values{params: known.params, env: known.env, matrix: vars.Matrix, vars: vars}, missing: missing, waiting: map[string]*template{}}
 		with, err := l.previewed(d, p)
 		if err != nil {
 			return Inputs{}, err

@@ -134,6 +134,9 @@ func (b *bundling) spec() (*bundle.Spec, error) {
 		RunVariable: jobUID, Env: b.env.list, EnvFrom: b.env.from, HostFolders: b.hosts,
 		Deadline: b.Timeout + b.FinallyTimeout + deadlineGrace,
 	}
+	if l := b.Concurrency; l != nil && l.OnConflict == "wait" {
+		s.Deadline += l.WaitTimeout // the plan's timeout counts from when it has the lock
+	}
 	for _, item := range c.Set {
 		s.Args = append(s.Args, "--set", item)
 	}

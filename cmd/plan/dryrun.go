@@ -68,7 +68,9 @@ func (a *app) dryRun(r *request, f RunFlags) error {
 	if err != nil {
 		return err
 	}
-	d.kube = d.offlineClient()
+	if d.kube, err = d.offlineClient(); err != nil {
+		return err
+	}
 	list, err := d.all()
 	if err != nil {
 		return err
@@ -142,16 +144,20 @@ func ordered(p *engine.Plan) []*engine.Step {
 	return slices.Concat(slices.Concat(waves(p.Steps)...), slices.Concat(waves(p.Finally)...))
 }
 
-// offlineClient tells the namespace that the configuration has; it is asked nothing. Without a configuration there is none.
-func (s *session) offlineClient() *kube.Client {
+// offlineClient tells the namespace that the configuration has; it is asked nothing. Without a configuration there is none, which is an error where a
+// flag or variable names one: the plan's own may be of another machine.
+func (s *session) offlineClient() (*kube.Client, error) {
 	client, err := kube.Load(s.kubeConfig())
-	if err != nil {
-		if s.cluster.Namespace == "" {
-			fmt.Fprintf(s.app.err, "plan: objects have no namespace: the plan names none, and %s\n", printable.String(err.Error()))
-		}
-		return nil
+	if err == nil {
+		return client, nil
 	}
-	return client
+	if slices.ContainsFunc(s.Overrides, func(o engine.Applied) bool { return o.Field == "cluster.context" || o.Field == "cluster.kubeconfig" }) {
+		return nil, usage(err)
+	}
+	if s.cluster.Namespace == "" {
+		fmt.Fprintf(s.app.err, "plan: objects have no namespace: the plan names none, and %s\n", printable.String(err.Error()))
+	}
+	return nil, nil
 }
 
 // step evaluates a step and asks its kind for the objects.

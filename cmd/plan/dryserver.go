@@ -45,7 +45,11 @@ func (a *app) dryRunServer(r *request, f RunFlags) error {
 		return signals.instead(err)
 	}
 	if len(s.faults) > 0 {
-		return signals.instead(exit{code: engine.ExitFailed, err: errors.Join(s.faults...), printed: true})
+		code := engine.ExitFailed // a refusal by quota is a 403, too, and no right that is missing: those were asked for
+		if slices.ContainsFunc(s.faults, func(err error) bool { return exitCode(err) == engine.ExitUnreachable }) {
+			code = engine.ExitUnreachable
+		}
+		return signals.instead(exit{code: code, err: errors.Join(s.faults...), printed: true})
 	}
 	return nil
 }
@@ -72,7 +76,7 @@ func (d *renderer) mayCreate(ctx context.Context, list []rendered) error {
 	for _, one := range list {
 		for _, object := range one.objects {
 			r, _ := object.at(d.namespace())
-			set.add("step "+one.step.ID, steps.Permission{Verb: "create", Group: r.Group, Resource: r.Resource, Namespace: r.Namespace}, false)
+			set.add("step "+one.step.ID, steps.Permission{Verb: "create", Group: r.Group, Resource: r.Resource, Namespace: r.Namespace}, false, "")
 		}
 	}
 	var answers []answer

@@ -135,7 +135,7 @@ func TestWhatAServerDryRunRefuses(t *testing.T) {
 		}, 0, []string{"job.batch/own admitted"}, nil},
 		"out of order": {func(s *kubetest.Server) {
 			s.Fail(kubetest.Fault{Path: "/jobs?", Status: http.StatusInternalServerError})
-		}, 1, []string{"!own"}, []string{"step a: create jobs", "what comes behind it was not sent"}},
+		}, 69, []string{"!own"}, []string{"step a: create jobs", "what comes behind it was not sent"}},
 		"unreachable before the first": {func(s *kubetest.Server) {
 			s.Fail(kubetest.Fault{Path: "kube-system", Status: http.StatusServiceUnavailable, RetryAfter: "0"})
 		}, 69, []string{"!admitted"}, nil},

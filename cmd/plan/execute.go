@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"plan/engine"
+	"plan/internal/kube"
 	"plan/internal/printable"
 	"plan/internal/report"
 	"plan/internal/runstore"
@@ -65,13 +66,21 @@ func (e *execution) execute() error {
 	result := engine.Run(ctx, e.Plan, e.options(journal, printer))
 	e.closeLogs(ctx)
 	e.forget(ctx)
-	if errors.Is(result.Err, runstore.ErrForeignWriter) { // another process has the run, and what it does is not known here
-		result.ExitCode = engine.ExitLost
-	}
+	result.ExitCode = e.exitCode(result)
 	if err := errors.Join(printer.Close(), result.Err); err != nil {
 		return exit{code: max(result.ExitCode, engine.ExitFailed), err: err, printed: true}
 	}
 	return exit{code: result.ExitCode}.orNil()
+}
+
+// exitCode is that of the run, or lost where its record has left this process: another one has the run, or the cluster that has the record did not
+// answer for so long that the next pod shall go on.
+func (e *execution) exitCode(result engine.RunResult) int {
+	handedOn := e.recordsInCluster && result.ExitCode == engine.ExitFailed && kube.Passing(result.Err)
+	if handedOn || errors.Is(result.Err, runstore.ErrForeignWriter) {
+		return engine.ExitLost
+	}
+	return result.ExitCode
 }
 
 func (e *execution) options(journal engine.Journal, printer *printers) engine.Options {

@@ -41,7 +41,8 @@ func (g *rightGroup) tell(granted, others []check, lacks *servedSet) ([]check, [
 	c := rightCheck(g.all, g.members)
 	switch {
 	case g.members[0].unknown():
-		return granted, append(others, c.skipped("only the run knows the resource"))
+		c.What = strings.TrimSuffix(c.What, " in all namespaces")
+		return granted, append(others, c.skipped("only the run knows the %s", g.members[0].Unknown))
 	case unanswerable(g.err):
 		return granted, append(others, c.warning("it cannot be asked whether the right is there: %v", g.err))
 	case g.err != nil:
@@ -67,7 +68,10 @@ func (g *rightGroup) tell(granted, others []check, lacks *servedSet) ([]check, [
 	if reason != "" {
 		text += ": " + reason
 	}
-	if g.optional() && lacks.without(g.all) {
+	switch {
+	case g.optional() && g.all.Group == "": // such resources every API server has, so what wants it does without the right
+		return granted, append(others, c.warning("%s; the run does without it", text))
+	case g.optional() && lacks.without(g.all):
 		return granted, append(others, c.warning("%s; the API server does not have the resource, and says so only to who may ask", text))
 	}
 	return granted, append(others, c.failed(exit{code: engine.ExitDenied, err: errors.New(text)}))

@@ -36,7 +36,7 @@ func TestRightsAreAskedForOnce(t *testing.T) {
 	pods := func(verb string) right {
 		return right{Permission: steps.Permission{Verb: verb, Resource: "pods", Namespace: "work"}, For: []string{"step " + verb}}
 	}
-	computed := right{Permission: steps.Permission{Verb: "list", Resource: steps.UnknownResource}, For: []string{"step x"}}
+	computed := right{Permission: steps.Permission{Verb: "list", Resource: steps.UnknownResource}, For: []string{"step x"}, Unknown: "resource"}
 	for name, tc := range map[string]struct {
 		rights []right
 		allow  func(kube.Access) bool
@@ -53,7 +53,7 @@ func TestRightsAreAskedForOnce(t *testing.T) {
 		"verbs": {[]right{pods("list"), pods("watch"), pods("delete")}, func(a kube.Access) bool { return a.Verb != "watch" }, 3, []string{
 			"list, delete pods in work | ok step list, step delete", "watch pods in work | failed step watch"},
 			"what is allowed stands together, what is denied by itself"},
-		"computed": {[]right{computed}, nil, 0, []string{"list * in all namespaces | skipped step x"}, "a right to everything is nobody's"},
+		"computed": {[]right{computed}, nil, 0, []string{"list * | skipped step x"}, "a right to everything is nobody's"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := kubetest.New(t)

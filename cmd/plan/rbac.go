@@ -2,7 +2,10 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"plan/internal/rbac"
@@ -45,15 +48,23 @@ func (c *RBACCmd) Run(a *app) error {
 	return a.printManifests(objects)
 }
 
-// grantable are rights without those who want them. One to a resource that only a run can name could be granted to all resources alone, which
-// is an error instead.
+// grantable are rights without those who want them. One to a resource, or in a namespace, that is not known before a run could only be granted for
+// all of them, which is an error instead.
 func grantable(rights []right) (list []steps.Permission, err error) {
+	who := map[string][]string{}
 	for _, r := range rights {
 		if r.unknown() {
-			return nil, usage(fmt.Errorf("%s may %s a resource that only a run can name, so the right cannot be written out: write the resource itself, or a matrix of "+
-				"those that it may be", strings.Join(r.For, ", "), r.Verb))
+			who[r.Unknown] = merged(who[r.Unknown], r.For...)
 		}
 		list = append(list, r.Permission)
+	}
+	var problems []error
+	for _, what := range slices.Sorted(maps.Keys(who)) {
+		problems = append(problems, fmt.Errorf("rights cannot be written out where the %s is not known before a run (%s): write it into the plan, or a matrix of those that it may be; "+
+			"a parameter gets its value with --set", what, strings.Join(who[what], ", ")))
+	}
+	if len(problems) > 0 {
+		return nil, usage(errors.Join(problems...))
 	}
 	return list, nil
 }

@@ -41,7 +41,9 @@ func (c *RenderCmd) Run(a *app) error {
 			return usage(err)
 		}
 	}
-	d.kube = d.offlineClient()
+	if d.kube, err = d.offlineClient(); err != nil {
+		return err
+	}
 	list, err := d.all()
 	if err != nil {
 		return err

@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"plan/engine"
 	"plan/internal/lock"
 	"plan/internal/runstore"
 	"plan/internal/secrets"
+	"plan/schema"
 	"plan/steps"
 )
 
@@ -19,28 +23,34 @@ type right struct {
 	For      []string
 	Versions []string // of the resource, that are asked for; a right has none
 	Check    bool     // only checks want it: what they may not read makes their verdict unknown
+	Unknown  string   // what of it only a run can know: "resource" or "namespace"; "" is nothing. Nobody asks for it, and nothing grants it
 }
 
-// unknown tells of a resource that only the run can name.
-func (r right) unknown() bool { return r.Resource == steps.UnknownResource }
+// unknown tells that only the run can know it.
+func (r right) unknown() bool { return r.Unknown != "" }
 
 // rightSet collects rights, each once, in the order in which they come.
 type rightSet struct {
 	list []right
-	at   map[steps.Permission]int
+	at   map[rightKey]int
+}
+
+type rightKey struct {
+	steps.Permission
+	unknown string
 }
 
 // add takes a right in. One that somebody cannot do without is not optional, nor only for checks, whoever else wants it.
-func (r *rightSet) add(who string, p steps.Permission, check bool) {
-	key := p
+func (r *rightSet) add(who string, p steps.Permission, check bool, unknown string) {
+	key := rightKey{p, unknown}
 	key.Optional, key.Version = false, ""
 	i, known := r.at[key]
 	if !known {
 		if r.at == nil {
-			r.at = map[steps.Permission]int{}
+			r.at = map[rightKey]int{}
 		}
 		i, r.at[key] = len(r.list), len(r.list)
-		r.list = append(r.list, right{Permission: p, Check: check})
+		r.list = append(r.list, right{Permission: p, Check: check, Unknown: unknown})
 	}
 	r.list[i].Optional = r.list[i].Optional && p.Optional
 	r.list[i].Check = r.list[i].Check && check
@@ -67,13 +77,13 @@ func (s *session) rights(inCluster bool) ([]right, error) {
 	for _, w := range s.resolver.Wanted() {
 		for _, field := range w.Fields {
 			if w.Kubernetes != (secrets.Kubernetes{}) {
-				set.add(field, steps.Permission{Verb: "get", Resource: "secrets", Namespace: cmp.Or(w.Kubernetes.Namespace, s.namespace()), Name: w.Kubernetes.Name}, false)
+				set.add(field, steps.Permission{Verb: "get", Resource: "secrets", Namespace: cmp.Or(w.Kubernetes.Namespace, s.namespace()), Name: w.Kubernetes.Name}, false, "")
 			}
 		}
 	}
 	if inCluster {
 		for _, verb := range (&runstore.ClusterStore{}).Verbs() {
-			set.add("the record of the run", steps.Permission{Verb: verb, Resource: "configmaps", Namespace: s.namespace()}, false)
+			set.add("the record of the run", steps.Permission{Verb: verb, Resource: "configmaps", Namespace: s.namespace()}, false, "")
 		}
 	}
 	if len(set.list) == 0 && s.cluster.ExpectUID == "" {
@@ -81,37 +91,62 @@ func (s *session) rights(inCluster bool) ([]right, error) {
 	}
 	if c := s.Concurrency; c != nil {
 		for _, r := range lock.LeaseRights(cmp.Or(c.Namespace, s.namespace(), "default"), c.Group) {
-			set.add("the lock", steps.Permission{Verb: r.Verb, Group: r.Group, Resource: r.Resource, Namespace: r.Namespace, Name: r.Name}, false)
+			set.add("the lock", steps.Permission{Verb: r.Verb, Group: r.Group, Resource: r.Resource, Namespace: r.Namespace, Name: r.Name}, false, "")
 		}
 		if inCluster { // whether the pod is gone that had the lock before this one; without it the Lease has to run out
-			set.add("the lock", steps.Permission{Verb: "get", Resource: "pods", Namespace: s.namespace(), Optional: true}, false)
+			set.add("the lock", steps.Permission{Verb: "get", Resource: "pods", Namespace: s.namespace(), Optional: true}, false, "")
 		}
 	}
-	set.add("to know the cluster", steps.Permission{Verb: "get", Resource: "namespaces", Name: "kube-system"}, false)
+	set.add("to know the cluster", steps.Permission{Verb: "get", Resource: "namespaces", Name: "kube-system"}, false, "")
 	return set.list, nil
 }
 
-// stepRights are those of a step, of all its instances. What differs between two runs is a name that only a run can know.
+// stepRights are those of a step, of all its instances. What differs between two runs only a run can know.
 func (s *session) stepRights(set *rightSet, step *engine.Step) error {
-	one, other := s.scope(), s.scope()
-	one.Run, other.Run = "a", "b"
 	for i, action := range s.actions[step.ID] {
-		one.Step, other.Step = step.ID, step.ID
+		var instance *engine.Instance
 		if step.Matrix != nil && i < len(step.Matrix.Instances) {
-			one.Instance, other.Instance = step.Matrix.Instances[i].Key, step.Matrix.Instances[i].Key
+			instance = step.Matrix.Instances[i]
 		}
-		list, again := action.Permissions(one), action.Permissions(other)
+		list, unknown := s.permissions(step, instance, action, "a")
+		again, _ := s.permissions(step, instance, action, "b")
 		if len(list) != len(again) {
 			return fmt.Errorf("find the rights of step %s: they differ from run to run", step.ID)
 		}
 		for k, p := range list {
-			if p != again[k] {
+			what := unknown
+			switch {
+			case p.Resource == steps.UnknownResource:
+				what = "resource"
+			case what == "" && (p.Namespace != again[k].Namespace || p.Namespace != "" && validation.IsDNS1123Label(p.Namespace) != nil):
+				what = "namespace"
+			}
+			if what != "" {
+				p.Namespace = ""
+			}
+			if p.Name != again[k].Name || strings.ContainsAny(p.Name, "({") { // UNKNOWN(…), or what stands as it is written
 				p.Name = ""
 			}
-			set.add("step "+step.ID, p, s.kinds[step.Uses].Check)
+			set.add("step "+step.ID, p, s.kinds[step.Uses].Check, what)
 		}
 	}
 	return nil
+}
+
+// permissions are those of an instance in a run of that id, with its fields as far as they are known before one; unknown is "namespace" where that
+// is what is not.
+func (s *session) permissions(step *engine.Step, instance *engine.Instance, action steps.Action, run string) (list []steps.Permission, unknown string) {
+	in := *s
+	in.run = run
+	one, err := in.previewed(step, instance)
+	if err != nil { // a field that is no string waits for the run; action leaves it out
+		one.action = action
+		problems, _ := engine.AsProblems(err)
+		if slices.ContainsFunc(problems, func(p schema.Problem) bool { return strings.HasSuffix(p.Path, ".namespace") }) {
+			unknown = "namespace"
+		}
+	}
+	return one.action.Permissions(one.scope(&in)), unknown
 }
 
 // offlineSession decodes a plan for who only looks at it: no value is read and nothing is opened.
@@ -124,7 +159,11 @@ func (a *app) offlineSession(r *request) (*session, error) {
 	if err := s.readSpecs(); err != nil {
 		return nil, err
 	}
-	if s.kube = s.offlineClient(); s.kube == nil && s.cluster.Namespace == "" {
+	s.kube, err = s.offlineClient()
+	switch {
+	case err != nil:
+		return nil, err
+	case s.kube == nil && s.cluster.Namespace == "":
 		return nil, usage(errors.New("in which namespace? Name it with --namespace, or in spec.cluster.namespace"))
 	}
 	return s, nil

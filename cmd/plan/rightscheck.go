@@ -66,15 +66,19 @@ func ask(ctx context.Context, client *kube.Client, rights []right) (answers []an
 }
 
 func groupRights(rights []right) (groups []*rightGroup) {
-	at := map[kube.Access]*rightGroup{}
+	type key struct {
+		kube.Access
+		unknown string
+	}
+	at := map[key]*rightGroup{}
 	for _, r := range rights {
-		a := access(r.Permission)
-		a.Name = ""
-		if at[a] == nil {
-			at[a] = &rightGroup{all: a}
-			groups = append(groups, at[a])
+		k := key{access(r.Permission), r.Unknown}
+		k.Name = ""
+		if at[k] == nil {
+			at[k] = &rightGroup{all: k.Access}
+			groups = append(groups, at[k])
 		}
-		at[a].members = append(at[a].members, r)
+		at[k].members = append(at[k].members, r)
 	}
 	return groups
 }

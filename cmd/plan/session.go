@@ -196,7 +196,7 @@ func (s *session) needsCluster() bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(s.resolver.Sources(), func(source secrets.Source) bool { return source.Kubernetes != secrets.Kubernetes{} })
+	return slices.ContainsFunc(s.resolver.Wanted(), func(w secrets.Wanted) bool { return w.Kubernetes != secrets.Kubernetes{} })
 }
 
 func (s *session) connect(ctx context.Context) error {

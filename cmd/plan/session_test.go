@@ -13,11 +13,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"plan/engine"
 	"plan/internal/bitwarden"
 	"plan/internal/kube"
 	"plan/internal/kube/kubetest"
 	"plan/internal/objectstore"
+	"plan/internal/runstore"
 	"plan/internal/secrets"
 	"plan/schema"
 )
@@ -106,5 +110,30 @@ func TestAClusterKeepsTheNewestRunsOfAPlan(t *testing.T) {
 	}
 	if left["nightly"] != keepInCluster || left["other"] != 2 {
 		t.Errorf("left are %v", left)
+	}
+}
+
+// TestARunWhoseRecordIsOutOfReachIsHandedOn: the exit code tells a Job whether its next pod shall go on.
+func TestARunWhoseRecordIsOutOfReachIsHandedOn(t *testing.T) {
+	unreachable := fmt.Errorf("write the journal of run a: %w", kube.TimedOut(t.Context(), time.Minute, context.DeadlineExceeded))
+	denied := apierrors.NewForbidden(corev1.Resource("configmaps"), "plan-run-a", errors.New("no"))
+	for name, tc := range map[string]struct {
+		inCluster bool
+		code      int
+		err       error
+		want      int
+	}{
+		"its end":                          {true, 1, nil, 1},
+		"no answer":                        {true, 1, unreachable, 5},
+		"no answer after SIGTERM":          {true, 143, unreachable, 143},
+		"a disk":                           {false, 1, unreachable, 1},
+		"no right":                         {true, 1, denied, 1},
+		"another process has it":           {true, 1, fmt.Errorf("write: %w", runstore.ErrForeignWriter), 5},
+		"another process has it, here too": {false, 0, fmt.Errorf("write: %w", runstore.ErrForeignWriter), 5},
+	} {
+		e := &execution{session: &session{recordsInCluster: tc.inCluster}}
+		if got := e.exitCode(engine.RunResult{ExitCode: tc.code, Err: tc.err}); got != tc.want {
+			t.Errorf("%s: exit code %d, want %d", name, got, tc.want)
+		}
 	}
 }

@@ -131,7 +131,7 @@ func TestWhatCountsAsAFailure(t *testing.T) {
 		rules[1].Action != batchv1.PodFailurePolicyActionFailJob || *rules[1].OnExitCodes.ContainerName != job.Template.Spec.Containers[0].Name {
 		t.Errorf("%+v", rules)
 	}
-	if diff := cmp.Diff([]int32{1, 2, 3, 4, 77, 124}, rules[1].OnExitCodes.Values); diff != "" {
+	if diff := cmp.Diff([]int32{1, 2, 3, 4, 77, 124, 130}, rules[1].OnExitCodes.Values); diff != "" {
 		t.Error(diff)
 	}
 	if *job.BackoffLimit != 3 || *job.PodReplacementPolicy != batchv1.Failed || *job.ActiveDeadlineSeconds != 5401 || job.Template.Spec.RestartPolicy != corev1.RestartPolicyNever {

@@ -24,9 +24,10 @@ const (
 	backoffLimit = 3
 )
 
-// lasting are exit codes after which another pod could only end the same way: work failed, the plan is wrong, a check failed or could not be made, a
-// right is missing, the time is over. Each of them is said by a run that has come to its end, or has not begun.
-func lasting() []int32 { return []int32{1, 2, 3, 4, 77, 124} }
+// lasting are exit codes after which another pod could only end the same way, or shall not begin: work failed, the plan is wrong, a check failed or
+// could not be made, a right is missing, the time is over, somebody cancelled it. Each of them is said by a run that has come to its end, or has not
+// begun.
+func lasting() []int32 { return []int32{1, 2, 3, 4, 77, 124, 130} }
 
 // cronJob is the clock.
 func (s *Spec) cronJob(c *contents) *batchv1.CronJob {

@@ -130,16 +130,29 @@ func TestThePodIsLostAndTheNextOneGoesOn(t *testing.T) {
 	}
 }
 
-// goesOn runs the long plan in a namespace of its own, and has it lose its pod.
-func (r *clusterRig) goesOn(t *testing.T, namespace string, lose func(*testing.T, corev1.Pod), unused []string) {
+// TestACancelledRunGetsNoOtherPod: what somebody has cancelled the Job does not begin again.
+func TestACancelledRunGetsNoOtherPod(t *testing.T) {
+	r := theCluster(t)
+	p, runner, _ := r.working(t, "cancelled")
+	p.must(t, 0, "cancel", runner.Labels[batchv1.ControllerUidLabel], "--state", "cluster", "--namespace", runner.Namespace)
+	condition, pods := r.ended(t, runner.Namespace, "once")
+	if condition.Type != batchv1.JobFailed || condition.Reason != batchv1.JobReasonPodFailurePolicy || len(pods) != 1 {
+		t.Errorf("%+v, %d pods", condition, len(pods))
+	}
+	if work := r.workOf(t, runner); len(work) != 0 {
+		t.Errorf("its work is still there: %+v", work)
+	}
+}
+
+// working runs the long plan in a namespace of its own until its work has begun.
+func (r *clusterRig) working(t *testing.T, namespace string) (p *program, runner corev1.Pod, objects string) {
 	r.namespace(t, namespace, map[string]string{"TOKEN": "canary-of-the-long-plan"})
-	p := r.worker(t, map[string]string{"work/work.sh": "echo working; sleep 12; echo done\n", "work/large.bin": strings.Repeat("0123456789abcdef", 1<<12)})
-	objects := r.bundle(t, p.without("KUBECONFIG"), namespace, p.write(t, "long.yaml", longPlan))
+	p = r.worker(t, map[string]string{"work/work.sh": "echo working; sleep 12; echo done\n", "work/large.bin": strings.Repeat("0123456789abcdef", 1<<12)})
+	objects = r.bundle(t, p.without("KUBECONFIG"), namespace, p.write(t, "long.yaml", longPlan))
 	for range 2 {
 		r.kubectl(t, objects, "apply", "-f", "-")
 	}
 	r.started(t, namespace, "long", "once")
-	var runner corev1.Pod
 	until(t, "the work has begun", func() (bool, error) {
 		if pods := r.podsOf(t, namespace, "once"); len(pods) == 1 {
 			runner = pods[0]
@@ -147,6 +160,12 @@ func (r *clusterRig) goesOn(t *testing.T, namespace string, lose func(*testing.T
 		work := r.workOf(t, runner)
 		return len(work) == 1 && work[0].Status.Ready != nil && *work[0].Status.Ready == 1, nil
 	})
+	return p, runner, objects
+}
+
+// goesOn runs the long plan, and has it lose its pod.
+func (r *clusterRig) goesOn(t *testing.T, namespace string, lose func(*testing.T, corev1.Pod), unused []string) {
+	_, runner, objects := r.working(t, namespace)
 	begun := r.workOf(t, runner)
 	lose(t, runner)
 	condition, pods := r.ended(t, namespace, "once")
