@@ -16,6 +16,7 @@ import (
 	"plan/internal/bundle"
 	"plan/internal/bundle/layout"
 	"plan/internal/source"
+	"plan/internal/workload"
 )
 
 // maxLocalFile bounds a file that the bundle carries: a ConfigMap holds less.
@@ -112,7 +113,7 @@ func (b *bundling) pack(ctx context.Context, f localFolder, place string) (packe
 	}
 	defer archive.Close()
 	p := packedFolder{localFolder: f, digest: archive.Digest, size: archive.Size, tree: bundle.Tree{Path: place, Digest: archive.Compressed}}
-	for part, err := range archive.Parts(bundle.PartSize) {
+	for part, err := range archive.Parts(workload.KubectlPart) {
 		if err != nil {
 			return p, fmt.Errorf("cut the archive of %s: %w", f.path, err)
 		}

@@ -23,6 +23,7 @@ import (
 	"plan/internal/kube"
 	"plan/internal/kube/kubetest"
 	"plan/internal/lock"
+	"plan/internal/workload"
 )
 
 // spec is a small one; change may be nil.
@@ -42,7 +43,7 @@ func tree(place string, size int) bundle.Tree {
 	data := make([]byte, size)
 	rand.NewChaCha8([32]byte{byte(size)}).Read(data)
 	t := bundle.Tree{Path: place, Digest: layout.Digest(data)}
-	for part := range slices.Chunk(data, bundle.PartSize) {
+	for part := range slices.Chunk(data, workload.KubectlPart) {
 		t.Parts = append(t.Parts, part)
 	}
 	return t

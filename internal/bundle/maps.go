@@ -19,12 +19,10 @@ import (
 	"plan/internal/bundle/layout"
 )
 
-// What ConfigMaps carry. `kubectl apply` notes the object it was given in an annotation, and all annotations of an object together hold 256 KiB;
-// the bytes of an archive are a third longer there.
+// What ConfigMaps carry: of each archive parts of workload.KubectlPart.
 const (
-	PartSize = 160 << 10 // of an archive, in one ConfigMap
 	MaxTrees = 2 << 20   // all archives together
-	maxNoted = 250 << 10 // what kubectl notes
+	maxNoted = 250 << 10 // what kubectl notes in an annotation, which hold 256 KiB together
 )
 
 // What the names of parts begin with that are not a file's own name, so no file has such a name.

@@ -2,6 +2,10 @@ package workload
 
 import corev1 "k8s.io/api/core/v1"
 
+// KubectlPart is how much of an archive a ConfigMap carries that is for kubectl. `kubectl apply` notes the object it was given in an annotation,
+// and all annotations of an object together hold 256 KiB; the bytes of an archive are a third longer there.
+const KubectlPart = 160 << 10
+
 // unpack puts the parts together again. What a tar that runs as root would do with owners does not matter: it does not.
 const unpack = `set -e
 cat ` + sourceDir + `/part-* | tar -xzf - -C ` + Workspace

@@ -17,7 +17,7 @@ import (
 	"plan/steps"
 )
 
-// What ConfigMaps carry: an API server takes 1 MiB of data in each, and etcd has better things to hold than archives.
+// What ConfigMaps carry: an API server takes 1 MiB of data in each, and etcd has better things to hold than archives. kubectl takes less.
 const (
 	partSize   = 900 << 10
 	mostInMaps = 8 << 20
@@ -36,6 +36,7 @@ type carried struct {
 type courier struct {
 	action *Action
 	dir    string // relative paths are relative to it
+	part   int    // of an archive in ConfigMaps; 0: partSize
 	value  func(steps.Value) (string, error)
 	log    func(string, ...any)
 
@@ -98,7 +99,7 @@ func (c *courier) pack(ctx context.Context, dir string, o source.Options, transp
 	if transport == transportImage || archive.Size > mostInMaps {
 		return c.layer(ctx, out, archive, push)
 	}
-	for part, err := range archive.Parts(partSize) {
+	for part, err := range archive.Parts(cmp.Or(c.part, partSize)) {
 		if err != nil {
 			return nil, fmt.Errorf("cut the archive of %s: %w", dir, err)
 		}

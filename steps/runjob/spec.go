@@ -140,6 +140,9 @@ func (a *Action) Render(scope steps.Scope) ([]runtime.Object, error) {
 // rendered makes the objects offline.
 func (a *Action) rendered(ctx context.Context, scope steps.Scope, noted map[string]string) (*workload.Objects, *carried, error) {
 	c := &courier{action: a, dir: scope.Dir, value: blank, noted: noted, log: func(string, ...any) {}}
+	if scope.Runnable {
+		c.part = workload.KubectlPart
+	}
 	work, err := c.bring(ctx)
 	if err != nil {
 		return nil, nil, err
