@@ -196,9 +196,9 @@ func (f *fault) message() string {
 	case "pattern", "not", "minLength", "maxLength":
 		return f.wrongText()
 	case "minimum":
-		return fmt.Sprintf("must be at least %v, got %s", f.value, f.node.Value)
+		return fmt.Sprintf("must be at least %s, got %s", inFull(f.value), f.node.Value)
 	case "maximum":
-		return fmt.Sprintf("must be at most %v, got %s", f.value, f.node.Value)
+		return fmt.Sprintf("must be at most %s, got %s", inFull(f.value), f.node.Value)
 	case "minItems", "minProperties":
 		return fmt.Sprintf("must have at least %v %s", f.value, unit(f.keyword, f.value))
 	case "maxItems", "maxProperties":

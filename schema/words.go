@@ -15,6 +15,15 @@ var indices = regexp.MustCompile(`\[[0-9]+\]`)
 // isLater tells whether a field is one of a later version.
 func (v *Validator) isLater(path string) bool { return v.later[indices.ReplaceAllString(path, "[]")] }
 
+// inFull writes a number of a schema with all its digits: 2147483647, where Go would write 2.147483647e+09.
+func inFull(value any) string {
+	n, ok := value.(float64)
+	if !ok {
+		return fmt.Sprint(value)
+	}
+	return strconv.FormatFloat(n, 'f', -1, 64)
+}
+
 func unit(keyword string, n any) string {
 	word := map[string]string{"Length": "character", "Items": "entry", "Properties": "field"}[keyword[3:]]
 	switch {

@@ -24,7 +24,7 @@ const MaxName = 52
 
 // Build makes the objects of s. All that is wrong with it comes at once.
 func Build(s *Spec) (*Objects, error) {
-	err := errors.Join(checkName(s.Name), checkCommand(s), checkNames(s))
+	err := errors.Join(checkName(s.Name), checkCommand(s), CheckNames(s))
 	template, templateErr := s.template()
 	if err = errors.Join(err, templateErr); err != nil {
 		return nil, err

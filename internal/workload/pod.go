@@ -1,12 +1,15 @@
 package workload
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // startup runs k8s-startup.sh of the workspace, then the command, which takes its place.
@@ -76,7 +79,7 @@ func Contained() *corev1.SecurityContext {
 }
 
 func (s *Spec) main() (corev1.Container, error) {
-	resources, err := s.Resources.requirements()
+	resources, err := s.Resources.Requirements("resources")
 	if err != nil {
 		return corev1.Container{}, err
 	}
@@ -130,10 +133,17 @@ func secretVolume(volume, secret string) corev1.Volume {
 // SecretVolume is what the names of the volumes of secrets begin with.
 const SecretVolume = "plan-secret-"
 
-// mountName is the volume of a secret: names of existing ones may have dots, those of volumes not.
+// mountName is the volume of a secret. Names of existing ones may have dots and be long, those of volumes not: what had to be changed has a hash
+// of the name behind it, so that no two secrets get one volume.
 func mountName(secret Secret) string {
-	name := SecretVolume + strings.ReplaceAll(secret.Name, ".", "-")
-	return strings.TrimRight(name[:min(len(name), 63)], "-")
+	const room = validation.DNS1123LabelMaxLength - len(SecretVolume)
+	name := strings.ReplaceAll(secret.Name, ".", "-")
+	if name == secret.Name && len(name) <= room {
+		return SecretVolume + name
+	}
+	sum := sha256.Sum256([]byte(secret.Name))
+	hash := "-" + hex.EncodeToString(sum[:4])
+	return SecretVolume + name[:min(len(name), room-len(hash))] + hash
 }
 
 func (s *Spec) mounts() []corev1.VolumeMount {
@@ -142,7 +152,7 @@ func (s *Spec) mounts() []corev1.VolumeMount {
 		list = append(list, corev1.VolumeMount{Name: "plan-workspace", MountPath: Workspace})
 	}
 	for _, secret := range s.Secrets {
-		list = append(list, corev1.VolumeMount{Name: mountName(secret), MountPath: secretsDir + "/" + secret.Name, ReadOnly: true})
+		list = append(list, corev1.VolumeMount{Name: mountName(secret), MountPath: secret.path(), ReadOnly: true})
 	}
 	if s.Borrowed != nil {
 		list = append(list, s.Borrowed.Mounts...)

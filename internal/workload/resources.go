@@ -19,12 +19,13 @@ const (
 	defaultMemory = "128Mi"
 )
 
-func (r Resources) requirements() (corev1.ResourceRequirements, error) {
+// Requirements are what a container asks for. Errors begin with field, what the resources are called where they were written.
+func (r Resources) Requirements(field string) (corev1.ResourceRequirements, error) {
 	needs := corev1.ResourceRequirements{Requests: corev1.ResourceList{
 		corev1.ResourceCPU: resource.MustParse(defaultCPU), corev1.ResourceMemory: resource.MustParse(defaultMemory)}}
 	err := errors.Join(
-		into(&needs, corev1.ResourceCPU, "resources.cpu", r.CPU, Quantity),
-		into(&needs, corev1.ResourceMemory, "resources.memory", r.Memory, MemoryQuantity))
+		into(&needs, corev1.ResourceCPU, field+".cpu", r.CPU, quantity),
+		into(&needs, corev1.ResourceMemory, field+".memory", r.Memory, memoryQuantity))
 	return needs, err
 }
 
@@ -56,8 +57,8 @@ func into(needs *corev1.ResourceRequirements, name corev1.ResourceName, field, t
 
 var bytesUnit = regexp.MustCompile(`^([0-9.]+)\s*([kKmMgGtTpPeE])(i?)[bB]$`)
 
-// Quantity reads a quantity as Kubernetes does, more than nothing.
-func Quantity(text string) (resource.Quantity, error) {
+// quantity reads a quantity as Kubernetes does, more than nothing.
+func quantity(text string) (resource.Quantity, error) {
 	q, err := resource.ParseQuantity(text)
 	if err != nil {
 		if m := bytesUnit.FindStringSubmatch(text); m != nil {
@@ -72,9 +73,9 @@ func Quantity(text string) (resource.Quantity, error) {
 	return q, nil
 }
 
-// MemoryQuantity reads a quantity of bytes. Less than 4 MiB is a slip: 128m are 0.128 bytes, and no container starts with so little.
-func MemoryQuantity(text string) (resource.Quantity, error) {
-	q, err := Quantity(text)
+// memoryQuantity reads a quantity of bytes. Less than 4 MiB is a slip: 128m are 0.128 bytes, and no container starts with so little.
+func memoryQuantity(text string) (resource.Quantity, error) {
+	q, err := quantity(text)
 	if err == nil && q.Cmp(resource.MustParse("4Mi")) < 0 {
 		return q, fmt.Errorf("%q is less than 4 MiB: did you mean %sMi?", text, strings.TrimRight(text, "mMkK"))
 	}

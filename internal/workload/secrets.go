@@ -1,10 +1,8 @@
 package workload
 
 import (
-	"errors"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 
@@ -58,58 +56,16 @@ func (s Secret) variables() map[string]string {
 	return variables
 }
 
-// checkNames finds names that collide or that may not be.
-func checkNames(s *Spec) error {
-	from := map[string]string{} // variable → who gives it
-	var problems []error
-	give := func(variable, who string) {
-		if other, taken := from[variable]; taken {
-			problems = append(problems, fmt.Errorf("%s and %s both give the variable %s: name one of them otherwise with env", other, who, variable))
-		}
-		from[variable] = who
+// prefix is what the variables of an existing one begin with whose keys are not named; else there is none.
+func (s Secret) prefix() string {
+	if !s.Existing || s.Env != nil {
+		return ""
 	}
-	for _, v := range s.Env {
-		if problem := validation.IsEnvVarName(v.Name); len(problem) > 0 || strings.Contains(v.Name, "=") {
-			problems = append(problems, fmt.Errorf("env %q is no name of a variable", v.Name))
-		}
-		if v.Made && Reserved(v.Name) {
-			problems = append(problems, fmt.Errorf("env %s: a variable that decides what is run cannot come from a secret", v.Name))
-		}
-		if slices.Contains([]string{"PLAN_OUTPUT", "JOB_COMPLETION_INDEX"}, v.Name) {
-			problems = append(problems, fmt.Errorf("env %s: the variable is set by plan", v.Name))
-		}
-		give(v.Name, "env "+v.Name)
-	}
-	seen := map[string]bool{}
-	for _, secret := range s.Secrets {
-		who := "secret " + secret.Name
-		if seen[secret.Name] {
-			problems = append(problems, fmt.Errorf("%s is there twice", who))
-		}
-		seen[secret.Name] = true
-		problems = append(problems, checkSecret(secret)...)
-		variables, twice := secret.variables(), map[string]string{}
-		for _, variable := range slices.Sorted(maps.Keys(variables)) {
-			if Reserved(variable) {
-				problems = append(problems, fmt.Errorf("%s: its key %q would give the variable %s, which decides what is run: name another with env", who, variables[variable], variable))
-			}
-			give(variable, who)
-		}
-		if prefix := VariableName(secret.Name, ""); secret.Existing && secret.Env == nil && reservedBehind(prefix) {
-			problems = append(problems, fmt.Errorf("%s: a key of it could give a variable %s… that decides what is run: name its variables with env", who, prefix))
-		}
-		if secret.Env == nil {
-			for _, key := range slices.Sorted(maps.Keys(secret.Data)) {
-				variable := VariableName(secret.Name, key)
-				if other, taken := twice[variable]; taken {
-					problems = append(problems, fmt.Errorf("%s: its keys %q and %q both give the variable %s: name them with env", who, other, key, variable))
-				}
-				twice[variable] = key
-			}
-		}
-	}
-	return errors.Join(append(problems, checkVolumes(s)...)...)
+	return VariableName(s.Name, "")
 }
+
+// path is where its files are.
+func (s Secret) path() string { return secretsDir + "/" + s.Name }
 
 func checkSecret(secret Secret) (problems []error) {
 	valid := validation.IsDNS1123Label
@@ -127,38 +83,14 @@ func checkSecret(secret Secret) (problems []error) {
 			problems = append(problems, fmt.Errorf("secret %s: key %q: %s", secret.Name, key, bad[0]))
 		}
 	}
-	for variable, key := range secret.Env {
+	for _, variable := range slices.Sorted(maps.Keys(secret.Env)) {
+		key := secret.Env[variable]
 		if bad := validation.IsEnvVarName(variable); len(bad) > 0 {
 			problems = append(problems, fmt.Errorf("secret %s: %q is no name of a variable", secret.Name, variable))
 		}
 		if _, there := secret.Data[key]; !secret.Existing && !there {
 			problems = append(problems, fmt.Errorf("secret %s: env %s wants the key %q, which from does not name", secret.Name, variable, key))
 		}
-	}
-	return problems
-}
-
-// checkVolumes wants each name and each path once, and none where plan's own are.
-func checkVolumes(s *Spec) (problems []error) {
-	names, paths := map[string]bool{}, map[string]string{}
-	for _, v := range s.Volumes {
-		name, mount := v.Mount.Name, path.Clean(v.Mount.MountPath)
-		if bad := validation.IsDNS1123Label(name); len(bad) > 0 || strings.HasPrefix(name, "plan-") {
-			problems = append(problems, fmt.Errorf("volume %q: a name of small letters, digits and dashes that does not begin with plan-", name))
-		}
-		if names[name] {
-			problems = append(problems, fmt.Errorf("volume %s is there twice", name))
-		}
-		names[name] = true
-		switch other := paths[mount]; {
-		case !path.IsAbs(v.Mount.MountPath):
-			problems = append(problems, fmt.Errorf("volume %s: mountPath %q is not absolute", name, v.Mount.MountPath))
-		case other != "":
-			problems = append(problems, fmt.Errorf("volumes %s and %s are both mounted at %s", other, name, mount))
-		case mount == "/" || mount == "/plan" || strings.HasPrefix(mount, "/plan/") || mount == Workspace && s.Source != nil:
-			problems = append(problems, fmt.Errorf("volume %s: %s is plan's own", name, mount))
-		}
-		paths[mount] = name
 	}
 	return problems
 }
@@ -183,8 +115,8 @@ func (s *Spec) environment() (env []corev1.EnvVar, from []corev1.EnvFromSource) 
 		for _, variable := range slices.Sorted(maps.Keys(variables)) {
 			env = append(env, reference(variable, s.secretName(secret), variables[variable]))
 		}
-		if secret.Existing && secret.Env == nil {
-			from = append(from, corev1.EnvFromSource{Prefix: VariableName(secret.Name, ""), SecretRef: &corev1.SecretEnvSource{
+		if prefix := secret.prefix(); prefix != "" {
+			from = append(from, corev1.EnvFromSource{Prefix: prefix, SecretRef: &corev1.SecretEnvSource{
 				LocalObjectReference: corev1.LocalObjectReference{Name: secret.Name}}})
 		}
 	}

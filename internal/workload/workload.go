@@ -29,7 +29,6 @@ const (
 	AnnotationCommit   = "plan/commit"        // the git commit
 	AnnotationBaseline = "plan/security"      // where it is not restricted
 	AnnotationRedacted = "plan/redacted"      // on a rendered Secret: its data is not shown
-	AnnotationTTL      = "plan/ttl"           // seconds; becomes ttlSecondsAfterFinished once the outcome is recorded
 
 	LabelQueue = "kueue.x-k8s.io/queue-name"
 
@@ -125,7 +124,7 @@ type Volume struct {
 	Source corev1.VolumeSource
 }
 
-// Borrowed is what the pods of another job get of Secrets.
+// Borrowed is what the pods of another job get of Secrets, and of nothing else.
 type Borrowed struct {
 	Volumes []corev1.Volume
 	Mounts  []corev1.VolumeMount

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
 	"pgregory.net/rapid"
@@ -150,6 +151,8 @@ func TestSecretsNeverDecideWhatIsRunNorCollide(t *testing.T) {
 		"a name with capitals":        {secrets: []workload.Secret{secret("My_Project", "a")}, says: "My_Project"},
 		"the same twice":              {secrets: []workload.Secret{secret("x", "a"), secret("x", "b")}, says: "there twice"},
 		"plan's own variable":         {env: []workload.Variable{{Name: "PLAN_OUTPUT"}}, says: "set by plan"},
+		"keys that only it knows":     {secrets: []workload.Secret{{Name: "db.main", Existing: true}, {Name: "db-main", Existing: true}}, says: "secret db.main and secret db-main both give variables DB_MAIN_…: name one of them otherwise with env"},
+		"a volume like a hashed one":  {secrets: []workload.Secret{named("db.main"), named("db-main-7d98d358")}, says: "are both the volume plan-secret-db-main-7d98d358: give one of them another name"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -200,6 +203,81 @@ func TestValuesStandInSecretsOnly(t *testing.T) {
 	}
 }
 
+// named is an existing secret that gives no variables.
+func named(name string) workload.Secret {
+	return workload.Secret{Name: name, Existing: true, Env: map[string]string{}}
+}
+
+// TestEachSecretHasAVolumeOfItsOwn: dots became dashes and long names were cut, and the API server refused what had one name then.
+func TestEachSecretHasAVolumeOfItsOwn(t *testing.T) {
+	long := strings.Repeat("a", 50)
+	for name, want := range map[string]string{
+		"db": "plan-secret-db", "db-main": "plan-secret-db-main", long + "b": "plan-secret-" + long + "b",
+		"db.main": "plan-secret-db-main-7d98d358", long + "bc": "plan-secret-" + long[:42] + "-aa667b96", long + "bd": "plan-secret-" + long[:42] + "-c722b055",
+	} {
+		o := build(t, func(s *workload.Spec) { s.Secrets = []workload.Secret{named(name)} })
+		volume, mount := o.Job.Spec.Template.Spec.Volumes[0], mainOf(o).VolumeMounts[0]
+		if volume.Name != want || mount.Name != want || mount.MountPath != "/plan/secrets/"+name || volume.Secret.SecretName != name || len(validation.IsDNS1123Label(want)) > 0 {
+			t.Errorf("%s: volume %s, mount %s at %s, want %s", name, volume.Name, mount.Name, mount.MountPath, want)
+		}
+	}
+	build(t, func(s *workload.Spec) {
+		s.Secrets = []workload.Secret{named("db.main"), named("db-main"), named(long + "bc"), named(long + "bd")}
+	})
+}
+
+// TestWhatIsBorrowedNeverMeetsWhatIsThere: it came last, so it won over env, and volumes of one name were for the API server to refuse.
+func TestWhatIsBorrowedNeverMeetsWhatIsThere(t *testing.T) {
+	reference := func(variable string) corev1.EnvVar {
+		return corev1.EnvVar{Name: variable, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: "first-secret-db"}}}}
+	}
+	lent := func(volume, path string) *workload.Borrowed {
+		return &workload.Borrowed{
+			Volumes: []corev1.Volume{{Name: volume, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "first-secret-db"}}}},
+			Mounts:  []corev1.VolumeMount{{Name: volume, MountPath: path}},
+			Env:     []corev1.EnvVar{reference("PGPASSWORD")},
+			EnvFrom: []corev1.EnvFromSource{{Prefix: "MIRROR_", SecretRef: &corev1.SecretEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "mirror"}}}},
+		}
+	}
+	db := lent("plan-secret-db", "/plan/secrets/db")
+	volume := workload.Volume{Mount: corev1.VolumeMount{Name: "data", MountPath: "/data"}, Source: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}
+	const next = ": what secretsOf brings keeps its names, so give the other another name, or leave it out"
+	for name, tc := range map[string]struct {
+		change func(*workload.Spec)
+		lent   *workload.Borrowed
+		says   string
+	}{
+		"nothing of one name": {func(s *workload.Spec) { s.Secrets = []workload.Secret{secret("other", "a")} }, db, ""},
+		"env": {func(s *workload.Spec) { s.Env = []workload.Variable{{Name: "PGPASSWORD", Value: "x"}} }, db,
+			"env PGPASSWORD and secretsOf (its Secret first-secret-db) both give the variable PGPASSWORD" + next},
+		"a variable of a secret": {func(s *workload.Spec) {
+			s.Secrets = []workload.Secret{{Name: "pg", Data: map[string]string{"p": "v"}, Env: map[string]string{"PGPASSWORD": "p"}}}
+		}, db, "secret pg and secretsOf (its Secret first-secret-db) both give the variable PGPASSWORD" + next},
+		"plan's variable": {func(*workload.Spec) {}, &workload.Borrowed{Env: []corev1.EnvVar{reference("PLAN_OUTPUT")}}, "plan and secretsOf (its Secret first-secret-db) both give the variable PLAN_OUTPUT" + next},
+		"keys that only they know": {func(s *workload.Spec) { s.Secrets = []workload.Secret{{Name: "mirror", Existing: true}} }, db,
+			"secret mirror and secretsOf (its Secret mirror) both give variables MIRROR_…" + next},
+		"a secret": {func(s *workload.Spec) { s.Secrets = []workload.Secret{secret("db", "a")} }, db,
+			"secret db and secretsOf (its Secret first-secret-db) are both mounted at /plan/secrets/db" + next},
+		"a volume alone, of an older job": {func(s *workload.Spec) { s.Secrets = []workload.Secret{named("db-main")} }, lent("plan-secret-db-main", "/plan/secrets/db.main"),
+			"secret db-main and secretsOf (its Secret first-secret-db) are both the volume plan-secret-db-main" + next},
+		"a path alone": {func(s *workload.Spec) { s.Volumes = []workload.Volume{volume} }, lent("plan-secret-db", "/data/"),
+			"volume data and secretsOf (its Secret first-secret-db) are both mounted at /data" + next},
+		"the workspace": {func(s *workload.Spec) { s.Source = &workload.Source{InImage: true} }, lent("plan-secret-db", workload.Workspace),
+			"the source and secretsOf (its Secret first-secret-db) are both mounted at /workspace" + next},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := workload.Build(spec(func(s *workload.Spec) { s.Borrowed = tc.lent; tc.change(s) }))
+			says := ""
+			if err != nil {
+				says = err.Error()
+			}
+			if diff := cmp.Diff(tc.says, says); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 func TestVolumesNeverMeet(t *testing.T) {
 	volume := func(name, path string) workload.Volume {
 		return workload.Volume{Mount: corev1.VolumeMount{Name: name, MountPath: path}, Source: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}
@@ -212,9 +290,10 @@ func TestVolumesNeverMeet(t *testing.T) {
 		"one path":      {[]workload.Volume{volume("a", "/a"), volume("b", "/a/")}, "both mounted at /a"},
 		"plan's name":   {[]workload.Volume{volume("plan-source", "/a")}, "plan-"},
 		"plan's path":   {[]workload.Volume{volume("a", "/plan/secrets/x")}, "plan's own"},
+		"the source":    {[]workload.Volume{volume("a", "/workspace/")}, "the source and volume a are both mounted at /workspace"},
 		"relative path": {[]workload.Volume{volume("a", "a")}, "not absolute"},
 	} {
-		if _, err := workload.Build(spec(func(s *workload.Spec) { s.Volumes = tc.volumes })); err == nil || !strings.Contains(err.Error(), tc.says) {
+		if _, err := workload.Build(spec(func(s *workload.Spec) { s.Volumes, s.Source = tc.volumes, &workload.Source{InImage: true} })); err == nil || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

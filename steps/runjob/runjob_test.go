@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,12 +14,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
 
 	"plan/internal/errclass"
 	"plan/internal/jobs"
 	"plan/internal/jobs/jobstest"
 	"plan/internal/kube"
 	"plan/internal/kube/kubetest"
+	"plan/schema"
 	"plan/steps"
 	"plan/steps/runjob"
 	"plan/steps/steptest"
@@ -309,9 +313,18 @@ func TestWhatDoesNotGoTogetherIsRefused(t *testing.T) {
 		"has an output of that name": {"outputs": map[string]any{"pods": "integer"}},
 		"less than parallelism":      {"parallelism": int64(2), "completions": one},
 		"128Mi":                      {"resources": map[string]any{"memory": "128m"}},
+		"the smaller one first":      {"resources": map[string]any{"cpu": "2-1"}},
+		"with.ttl: 30000d is longer": {"ttl": "30000d"},
+		"of type int32": {"podFailurePolicy": map[string]any{"rules": []any{
+			map[string]any{"action": "Ignore", "onExitCodes": map[string]any{"operator": "In", "values": []any{int64(1 << 32)}}},
+		}}},
 		"unknown field":              {"tolerations": []any{map[string]any{"keyy": "x"}}},
 		"exactly one kind of volume": {"volumes": []any{map[string]any{"name": "a", "mountPath": "/a"}}},
 		"needs the repository":       {"source": map[string]any{"directory": map[string]any{"path": ".", "transport": "image"}}},
+		"both give the variable": {"env": map[string]any{"DB_A": "x"}, "secrets": []any{
+			map[string]any{"name": "db", "from": map[string]any{"a": map[string]any{"env": "A"}}},
+		}},
+		"both mounted at /workspace": {"volumes": []any{map[string]any{"name": "a", "mountPath": "/workspace", "emptyDir": map[string]any{}}}},
 		"existing names a Secret":    {"secrets": []any{map[string]any{"name": "a", "existing": "b"}}},
 	}
 	for says, more := range cases {
@@ -319,6 +332,49 @@ func TestWhatDoesNotGoTogetherIsRefused(t *testing.T) {
 		err := errors.Join(steps.Decode(with(more), a), a.Validate())
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("want %q: %v", says, err)
+		}
+	}
+}
+
+// TestNumbersNeverWrap: the fields of a Job have 32 bits, and 4294967297 retries became one.
+func TestNumbersNeverWrap(t *testing.T) {
+	compiled, err := schema.CompileKind("run-job", runjob.Kind().Schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, field := range []string{"parallelism", "completions", "backoffLimit", "backoffLimitPerIndex", "runAsUser"} {
+		wraps := map[string]any{"image": "a", field: json.Number("4294967297")}
+		if err := compiled.Validate(wraps); err == nil || !strings.Contains(fmt.Sprintf("%+v", err), "maximum") {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+	most := map[string]any{"image": "a", "detach": true, "backoffLimit": int64(math.MaxInt32), "ttl": "24855d3h14m7s"}
+	objects, err := action(t, most).Render(steps.Scope{Plan: "a", Run: "b", Step: "c", Attempt: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if job := objects[0].(*batchv1.Job).Spec; *job.BackoffLimit != math.MaxInt32 || *job.TTLSecondsAfterFinished != math.MaxInt32 {
+		t.Errorf("backoffLimit %d, ttlSecondsAfterFinished %d", *job.BackoffLimit, *job.TTLSecondsAfterFinished)
+	}
+}
+
+// TestBorrowedSecretsNeverLoseNorWin against what the step has itself: it ends before anything is made.
+func TestBorrowedSecretsNeverLoseNorWin(t *testing.T) {
+	db := map[string]any{"name": "db", "from": map[string]any{"password": map[string]any{"env": "DB_PASSWORD"}}, "env": map[string]any{"PGPASSWORD": "password"}}
+	for says, fields := range map[string]map[string]any{
+		"": {},
+		"env PGPASSWORD and secretsOf (its Secret first-secret-db) both give the variable PGPASSWORD": {"env": map[string]any{"PGPASSWORD": "x"}},
+		"secret db and secretsOf (its Secret first-secret-db) are both mounted at /plan/secrets/db":   {"secrets": []any{db}},
+	} {
+		w := world(t)
+		if _, err := run(t, w, with(map[string]any{"name": "first", "detach": true, "secrets": []any{db}}), nil); err != nil {
+			t.Fatal(err)
+		}
+		before := len(w.Kube.Objects())
+		fields["secretsOf"], fields["name"], fields["detach"] = "first", "second", true
+		_, err := run(t, w, with(fields), nil)
+		if says == "" && err != nil || says != "" && (err == nil || !strings.Contains(err.Error(), says) || len(w.Kube.Objects()) != before) {
+			t.Errorf("want %q: %v; %d objects, were %d", says, err, len(w.Kube.Objects()), before)
 		}
 	}
 }

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -16,7 +18,11 @@ import (
 	"plan/internal/source/gitrepo"
 	"plan/internal/source/registry"
 	"plan/internal/workload"
+	"plan/steps"
 )
+
+// maxTTL is what a Job's ttlSecondsAfterFinished holds.
+const maxTTL = math.MaxInt32 * time.Second
 
 // Validate finds what the schema cannot see, all at once.
 func (a *Action) Validate() error {
@@ -31,12 +37,14 @@ func (a *Action) Validate() error {
 	check(a.Shell && len(a.Command) != 1, "with.shell: command has to be one script, which gets args as $1 and on; it has %d words", len(a.Command))
 	check(a.Completions != nil && *a.Completions < a.Parallelism, "with.completions: %d are less than parallelism (%d)", a.completions(), a.Parallelism)
 	check(a.RunAsUser == 0 && a.Security == workload.Restricted, "with.runAsUser: 0 is root, which security: restricted does not allow")
+	check(a.TTL.Duration() > maxTTL, "with.ttl: %s is longer than Kubernetes can count: at most %s, which is %d seconds", a.TTL, steps.Dur(maxTTL), maxTTL/time.Second)
 	check(a.Detach && len(a.Outputs) > 0, "with.outputs: a detached job has none: nobody waits for it")
 	check(a.Queue != "" && a.deployment(), "with.queue: it is for jobs")
 	problems = append(problems, a.checkDeployment()...)
 	problems = append(problems, a.checkSource()...)
 	problems = append(problems, a.checkSecrets()...)
 	problems = append(problems, a.checkOutputs()...)
+	problems = append(problems, a.checkNames())
 	_, err := a.pod()
 	problems = append(problems, err)
 	_, err = a.failurePolicy()
@@ -44,9 +52,8 @@ func (a *Action) Validate() error {
 	if _, err := a.volumes(); err != nil {
 		problems = append(problems, err)
 	}
-	for field, parse := range map[string]string{"with.resources.cpu": a.Resources.CPU, "with.resources.memory": a.Resources.Memory} {
-		problems = append(problems, checkRange(field, parse))
-	}
+	_, err = workload.Resources(a.Resources).Requirements("with.resources")
+	problems = append(problems, err)
 	for _, field := range []struct{ name, image string }{{"with.image", a.Image}, {"with.helperImage", a.HelperImage}, {"with.source.image", a.Source.Image}} {
 		if field.image != "" {
 			_, err := registry.ParseImage(field.image)
@@ -61,27 +68,6 @@ func prefixed(field string, err error) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %w", field, err)
-}
-
-// checkRange reads a request or request-limit as the pod's template will.
-func checkRange(field, text string) error {
-	parse := workload.Quantity
-	if strings.HasSuffix(field, "memory") {
-		parse = workload.MemoryQuantity
-	}
-	if text == "" {
-		return nil
-	}
-	low, high, ranged := strings.Cut(text, "-")
-	first, err := parse(low)
-	if err != nil || !ranged {
-		return prefixed(field, err)
-	}
-	second, err := parse(high)
-	if err == nil && second.Cmp(first) < 0 {
-		err = fmt.Errorf("%s is less than %s: the request comes first, then the limit", high, low)
-	}
-	return prefixed(field, err)
 }
 
 // checkDeployment refuses what a Deployment does not have.
@@ -190,6 +176,19 @@ func (a *Action) checkSecrets() (problems []error) {
 		}
 	}
 	return problems
+}
+
+// checkNames finds names of variables, secrets and volumes that meet. Of what is borrowed only the cluster knows.
+func (a *Action) checkNames() error {
+	s := &workload.Spec{}
+	if kind, _ := a.Source.kindOf(); kind == "directory" || kind == "git" {
+		s.Source = &workload.Source{}
+	}
+	var err error
+	if s.Volumes, err = a.volumes(); err != nil || len(a.checkSecrets()) > 0 {
+		return nil // it is told as that
+	}
+	return errors.Join(a.values(s, blank), workload.CheckNames(s))
 }
 
 var outputName = regexp.MustCompile(`^[a-z][a-zA-Z0-9]*$`)
