@@ -177,12 +177,28 @@ func (r *request) variables(environ []string) map[string]string {
 func (l *loaded) decode(kind string, with map[string]any) (steps.Action, []engine.Fault) {
 	action := l.kinds[kind].New()
 	if err := steps.Decode(with, action); err != nil {
-		return action, []engine.Fault{{Message: err.Error()}}
+		return action, faultsOf(err)
 	}
-	if err := action.Validate(); err != nil {
-		return action, []engine.Fault{{Message: err.Error()}}
+	return action, faultsOf(action.Validate())
+}
+
+// faultsOf are the problems that were joined into one error, each at the field that it begins with: "with.keep.last: …".
+func faultsOf(err error) (list []engine.Fault) {
+	if err == nil {
+		return nil
 	}
-	return action, nil
+	if several, ok := err.(interface{ Unwrap() []error }); ok && strings.Contains(err.Error(), "\n") {
+		for _, one := range several.Unwrap() {
+			list = append(list, faultsOf(one)...)
+		}
+		return list
+	}
+	message := err.Error()
+	field, rest, _ := strings.Cut(message, ": ")
+	if path, ok := strings.CutPrefix(field, "with."); ok && !strings.Contains(path, " ") {
+		return []engine.Fault{{Path: path, Message: rest}}
+	}
+	return []engine.Fault{{Message: message}}
 }
 
 // source reads a plan file, at most one byte more than it may have.
