@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"plan/internal/workload"
+	"plan/internal/lock"
 )
 
 const (
@@ -68,14 +68,9 @@ func (s *Spec) job(c *contents) batchv1.JobSpec {
 // lease is one that nobody holds. It has the marks by which package lock knows those of plan, and no other of the bundle's, for the CronJobs of one
 // group share it. Applied again while a run holds it, it loses the note who that is until the next one takes it, and nothing else.
 func (s *Spec) lease() *coordinationv1.Lease {
+	labels, annotations := lock.Marks()
 	return &coordinationv1.Lease{
-		TypeMeta: metav1.TypeMeta{APIVersion: "coordination.k8s.io/v1", Kind: "Lease"},
-		ObjectMeta: metav1.ObjectMeta{
-			Name: s.Lease.Name, Namespace: s.Lease.Namespace,
-			Labels:      map[string]string{workload.ManagedBy: workload.Manager},
-			Annotations: map[string]string{holderAnnotation: ""},
-		},
+		TypeMeta:   metav1.TypeMeta{APIVersion: "coordination.k8s.io/v1", Kind: "Lease"},
+		ObjectMeta: metav1.ObjectMeta{Name: s.Lease.Name, Namespace: s.Lease.Namespace, Labels: labels, Annotations: annotations},
 	}
 }
-
-const holderAnnotation = "plan/holder"

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"debug/elf"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -259,6 +260,37 @@ func TestAnImageReplacesAnEarlierOneAndNothingElse(t *testing.T) {
 	}
 	if left, err := os.ReadDir("dist"); err != nil || len(left) != 1 {
 		t.Errorf("dist has %v, %v", left, err)
+	}
+}
+
+// TestWhatLiesBesideAnImageIsLeftAlone: the folder in which the next one is made is that of an image, or of nobody. One that was left half made is
+// made anew.
+func TestWhatLiesBesideAnImageIsLeftAlone(t *testing.T) {
+	repository(t)
+	next, args := "out.next", []string{"-version=1.0.0", "-only=linux/arm64", "-out=out"}
+	if err := os.MkdirAll(filepath.Join(next, "oci"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(t.Context(), args); err != nil {
+		t.Fatal(err)
+	}
+	refused := func() {
+		t.Helper()
+		if err := run(t.Context(), args); err == nil || !strings.Contains(err.Error(), next) {
+			t.Errorf("the error is %v", err)
+		}
+	}
+	if err := os.WriteFile(next, []byte("mine"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	refused()
+	err := errors.Join(os.Remove(next), os.Mkdir(next, 0o755), os.WriteFile(filepath.Join(next, "thesis.tex"), nil, 0o644))
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused()
+	if _, err := os.Stat(filepath.Join(next, "thesis.tex")); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -30,7 +30,7 @@ type product struct {
 
 // publish makes the images below work, puts them into out, and pushes them if there is a reference to push to.
 func (p *product) publish(ctx context.Context, work, out, push string) error {
-	if err := mayReplace(out); err != nil {
+	if err := errors.Join(mayReplace(out), mayReplace(beside(out))); err != nil {
 		return err
 	}
 	fmt.Fprintf(p.talk, "image: version %s of commit %s (%s) for %v\n", p.version, p.source.Short(), p.source.Date.Format(time.RFC3339), p.targets)
@@ -96,12 +96,15 @@ func mayReplace(out string) error {
 	return nil
 }
 
+// beside is the folder that becomes out once it is whole.
+func beside(out string) string { return filepath.Clean(out) + ".next" }
+
 // replace writes the images beside out and then takes its place, so that out is whole whenever it is there.
 func (p *product) replace(out string, index v1.ImageIndex) error {
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return err
 	}
-	next := filepath.Clean(out) + ".next"
+	next := beside(out)
 	if err := os.RemoveAll(next); err != nil {
 		return err
 	}

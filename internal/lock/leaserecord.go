@@ -16,6 +16,11 @@ const (
 	microTime        = "2006-01-02T15:04:05.000000Z07:00" // as metav1.MicroTime
 )
 
+// Marks are the labels and annotations of a Lease of plan that nobody holds.
+func Marks() (labels, annotations map[string]string) {
+	return map[string]string{managedBy: managedByUs}, map[string]string{holderAnnotation: ""}
+}
+
 // record is a Lease as it is stored; what others added to its metadata stays.
 type record struct {
 	APIVersion string         `json:"apiVersion"`
