@@ -8,6 +8,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -179,7 +180,8 @@ func (b *bundling) tell(s *bundle.Spec) {
 	}
 	b.say("cronjob %s/%s runs plan %s at %q by %s, with image %s", s.Namespace, s.Name, s.Plan, s.Schedule, clock, s.Image)
 	if len(b.hosts) > 0 {
-		b.say("the pod reads a folder of its node, as root: namespace %s needs the label pod-security.kubernetes.io/enforce: privileged; best give that step a plan and a namespace of its own", s.Namespace)
+		b.say("the pod reads %s of its node, as root: namespace %s needs the label pod-security.kubernetes.io/enforce: privileged; best give that step a plan and a namespace of its own",
+			strings.Join(slices.Sorted(slices.Values(b.hosts)), " and "), s.Namespace)
 	}
 	b.say("configmaps of earlier contents stay for pods that still use them; kubectl get configmaps -n %s -l %s=%s lists all", s.Namespace, bundle.LabelBundle, s.Name)
 }

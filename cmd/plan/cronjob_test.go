@@ -174,3 +174,31 @@ func manifestsOf(t *testing.T, args ...string) (m manifests) {
 	}
 	return m
 }
+
+// TestWhatEverybodyMaySee lists the fields that take a value from outside which is no secret: --env may give it, and it then stands in a manifest.
+func TestWhatEverybodyMaySee(t *testing.T) {
+	lang, err := newLanguage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	definitions := []string{"cluster", "store", "step"}
+	for name := range lang.kinds {
+		definitions = append(definitions, "kind."+name)
+	}
+	b := &bundling{session: &session{loaded: &loaded{lang: lang}}}
+	var got []string
+	for _, definition := range definitions {
+		for _, p := range lang.Properties(definition) {
+			if b.public(definition, p.Name()) {
+				got = append(got, definition+" "+p.Name())
+			}
+		}
+	}
+	slices.Sort(got)
+	want := []string{
+		"kind.run-job source.git.credentials.knownHosts", "kind.run-job source.git.credentials.username", "store s3.bucket", "store s3.endpoint", "store s3.region",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("public are %q", got)
+	}
+}

@@ -13,6 +13,8 @@ import (
 	"plan/engine"
 	"plan/internal/bundle"
 	"plan/internal/secrets"
+	"plan/internal/stores"
+	"plan/schema"
 	"plan/steps"
 )
 
@@ -72,43 +74,87 @@ func (e podEnvironment) sources() string {
 	return strings.Join(names, " or ")
 }
 
-// lookVariables finds the variables that the plan reads and the pod does not get for certain, and secrets that would stand in a manifest.
+// lookVariables finds the variables that the plan reads and the pod does not get for certain.
 func (b *bundling) lookVariables() {
 	readers := map[string][]string{} // by variable
 	for _, f := range b.sources() {
-		name := f.Source.Env
-		if name == "" {
-			continue
-		}
-		readers[name] = append(readers[name], f.Path)
-		if _, given := b.env.values[name]; given && f.Secret {
-			b.refuseSecret(name, f.Path)
-		}
-	}
-	for _, o := range b.Overrides {
-		if _, given := b.env.values[o.Origin]; given && o.Value == hiddenValue && len(readers[o.Origin]) == 0 {
-			b.refuseSecret(o.Origin, o.Field)
+		if name := f.Source.Env; name != "" {
+			readers[name] = append(readers[name], f.Path)
 		}
 	}
 	b.lookDeclared(readers)
 	for _, name := range slices.Sorted(maps.Keys(readers)) {
-		if _, given := b.env.values[name]; given || bundle.Fixed()[name] != "" {
-			continue
+		if _, given := b.env.values[name]; !given && bundle.Fixed()[name] == "" {
+			b.lacks(name, readers[name], ", and without it a run ends before its first step: add --env-from secret/NAME", "")
 		}
-		who := strings.Join(readers[name], ", ")
-		if len(b.env.from) > 0 {
-			b.say("variable %s (%s) has to be in %s", name, who, b.env.sources())
-			continue
-		}
-		b.say("variable %s (%s) is given by nothing, and without it a run ends before its first step: add --env-from secret/NAME", name, who)
 	}
+	keyless := b.keyless()
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
+		if b.env.values[name] == "" && len(keyless) > 0 && len(readers[name]) == 0 {
+			b.lacks(name, keyless, ": add --env-from secret/NAME"+unlessIdentity, unlessIdentity)
+		}
+	}
+}
+
+const unlessIdentity = ", unless the pod has an identity from its cloud"
+
+// lacks tells of a variable that --env does not give. What there is to say about it depends on whether --env-from may.
+func (b *bundling) lacks(name string, readers []string, ifNothing, ifSomething string) {
+	who := strings.Join(readers, ", ")
+	if len(b.env.from) > 0 {
+		b.say("variable %s (%s) has to be in %s%s", name, who, b.env.sources(), ifSomething)
+		return
+	}
+	b.say("variable %s (%s) is given by nothing%s", name, who, ifNothing)
+}
+
+// keyless are the buckets in use that have no credentials: theirs are found by the AWS SDK.
+func (b *bundling) keyless() (list []string) {
+	for _, name := range slices.Sorted(maps.Keys(b.specs)) {
+		if s3 := b.specs[name].S3; s3 != nil && s3.Credentials == nil {
+			list = append(list, "spec.stores."+name+".s3 has no credentials")
+		}
+	}
+	return list
 }
 
 // hiddenValue stands for the value of a secret in what overrides a plan.
 const hiddenValue = "(set)"
 
-func (b *bundling) refuseSecret(name, field string) {
-	b.problems = append(b.problems, fmt.Errorf("--env %s: it is the value of %s, a secret, and would stand in the manifest: put it into a Secret of namespace %s and name that with --env-from secret/NAME", name, field, b.namespace()))
+// alwaysSecret are the variables that the AWS SDK takes a secret from, and Bitwarden's access token: whether this plan's runs read them or not.
+func alwaysSecret() []string {
+	return []string{"AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN", "BWS_ACCESS_TOKEN"}
+}
+
+// lookSecrets refuses secrets as values of --env, which would stand in the manifest.
+func (b *bundling) lookSecrets() {
+	taken, overridden := map[string][]string{}, map[string][]string{} // fields by variable
+	for _, f := range b.allSources() {
+		if f.Secret && f.Source.Env != "" {
+			taken[f.Source.Env] = append(taken[f.Source.Env], f.Path)
+		}
+	}
+	for _, o := range b.Overrides {
+		if o.Value == hiddenValue && !strings.HasPrefix(o.Origin, olderIDs) { // an id opens nothing
+			overridden[o.Origin] = append(overridden[o.Origin], o.Field)
+		}
+	}
+	for _, v := range b.env.list {
+		fields := taken[v.Name]
+		if len(fields) == 0 {
+			fields = overridden[v.Name]
+		}
+		switch {
+		case len(fields) > 0:
+			b.refuseSecret(v.Name, "the value of "+strings.Join(fields, ", ")+", a secret")
+		case slices.Contains(alwaysSecret(), v.Name) && v.Value != "": // made empty, one of a ConfigMap does not count
+			b.refuseSecret(v.Name, "a secret")
+		}
+	}
+}
+
+func (b *bundling) refuseSecret(name, what string) {
+	b.refuse("--env "+name, "it is %s, and would stand in the manifest: put it into a Secret of namespace %s and name that with --env-from secret/NAME", what, b.namespace())
 }
 
 // lookDeclared adds the variables under spec.env and those of parameters that have no other value.
@@ -148,27 +194,57 @@ func (b *bundling) overridden(field string) bool {
 }
 
 // sources are all fields of what may run that take their value from outside.
-func (b *bundling) sources() (list []steps.FieldSource) {
-	for _, step := range b.mayRun() {
+func (b *bundling) sources() []steps.FieldSource {
+	list := slices.Concat(b.stepSources(b.mayRun()), b.storeSources(b.specs))
+	if b.usesBitwarden() {
+		list = append(list, b.tokenSource()...)
+	}
+	return list
+}
+
+// allSources are also those of steps that never run, of stores that no step uses, and of Bitwarden's token where nobody wants it: what is secret
+// is so whether it is read or not.
+func (b *bundling) allSources() []steps.FieldSource {
+	specs := map[string]stores.Spec{}
+	for name, section := range b.Stores {
+		var spec stores.Spec
+		if fields, ok := section.(map[string]any); ok && steps.Decode(fields, &spec) == nil {
+			specs[name] = spec
+		}
+	}
+	return slices.Concat(b.stepSources(slices.Concat(b.Steps, b.Finally)), b.storeSources(specs), b.tokenSource())
+}
+
+func (b *bundling) stepSources(of []*engine.Step) (list []steps.FieldSource) {
+	for _, step := range of {
 		if all := b.actions[step.ID]; len(all) > 0 { // a source reads no matrix
 			for _, f := range steps.Sources(all[0]) {
+				f.Secret = !b.public("kind."+step.Uses, strings.TrimPrefix(f.Path, "with."))
 				f.Path = step.ID + "." + f.Path
 				list = append(list, f)
 			}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(b.specs)) {
-		for _, f := range b.specs[name].Fields() {
+	return list
+}
+
+func (b *bundling) storeSources(specs map[string]stores.Spec) (list []steps.FieldSource) {
+	for _, name := range slices.Sorted(maps.Keys(specs)) {
+		for _, f := range specs[name].Fields() {
 			if f.Value.From != nil {
-				secret := strings.HasPrefix(f.Path, "s3.credentials.")
-				list = append(list, steps.FieldSource{Path: "spec.stores." + name + "." + f.Path, Source: *f.Value.From, Secret: secret})
+				list = append(list, steps.FieldSource{Path: "spec.stores." + name + "." + f.Path, Source: *f.Value.From, Secret: !b.public("store", f.Path)})
 			}
 		}
 	}
-	for _, w := range b.resolver.Wanted() {
-		if slices.Contains(w.Fields, secrets.TokenField) {
-			list = append(list, steps.FieldSource{Path: secrets.TokenField, Source: w.Source, Secret: true})
-		}
-	}
 	return list
+}
+
+func (b *bundling) tokenSource() []steps.FieldSource {
+	return []steps.FieldSource{{Path: secrets.TokenField, Source: b.resolver.Token(), Secret: true}}
+}
+
+// public tells whether everybody may see what a field takes from outside: the schema has it by name and does not hide it, as a bucket's name. All else
+// is secret, such as a job's variables, which its pods get in a Secret for that.
+func (b *bundling) public(definition, path string) bool {
+	return slices.ContainsFunc(b.lang.Properties(definition), func(p schema.Property) bool { return p.Value && !p.Hidden && p.Name() == path })
 }

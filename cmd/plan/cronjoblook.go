@@ -7,12 +7,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 
 	tokencheck "plan/internal/checks/nodetoken"
 	"plan/internal/nodetoken"
 	"plan/internal/secrets"
 	"plan/internal/source"
+	"plan/internal/source/gitrepo"
 	"plan/steps"
 	"plan/steps/backupnodetoken"
 	"plan/steps/runjob"
@@ -34,6 +34,7 @@ func (b *bundling) look() {
 	b.lookStores()
 	b.lookCluster()
 	b.lookVariables()
+	b.lookSecrets()
 	for _, f := range b.sources() {
 		switch {
 		case f.Source.File != "":
@@ -160,6 +161,7 @@ func (b *bundling) lookJob(step string, a *runjob.Action) {
 		if push = s.Git.Push; s.Git.CAFile != "" {
 			b.addFile(with+"git.caFile", s.Git.CAFile)
 		}
+		b.lookSSH(with+"git", s.Git)
 	case s.Directory != nil && s.Directory.Path == "":
 		b.refuse(with+"directory.path", "a directory that only the run can name cannot be carried into a pod: write it out")
 	case s.Directory != nil:
@@ -170,6 +172,20 @@ func (b *bundling) lookJob(step string, a *runjob.Action) {
 	}
 	if push != "" {
 		b.say("step %s pushes to %s from its pod: the credentials have to be there: add a volume with a docker configuration to the CronJob, and --env DOCKER_CONFIG=DIR", step, push)
+	}
+}
+
+// lookSSH wants of an address of ssh what a run elsewhere has from its user. Who fetches is the same: a pod of the job has neither.
+func (b *bundling) lookSSH(field string, g *runjob.Git) {
+	address, err := gitrepo.Parse(g.URL)
+	if err != nil || !address.SSH() { // one that only the run can name is not looked at
+		return
+	}
+	if g.Credentials.KnownHosts.IsZero() {
+		b.refuse(field+".credentials.knownHosts", "a pod has no known_hosts, so it trusts no server: write out what ssh-keyscan prints, compared with what the server's operator publishes")
+	}
+	if g.Credentials.SSHKey.IsZero() {
+		b.refuse(field+".credentials.sshKey", "a pod has no ssh agent: give it a key, from: {kubernetes: …}, {bitwarden: …} or {env: NAME}")
 	}
 }
 
@@ -199,15 +215,19 @@ func (b *bundling) relative(field, name string) (string, bool) {
 	return path.Clean(filepath.ToSlash(name)), true
 }
 
-// addHost notes the folder of a server's token. A path whose last part does not speak of a token is a folder already.
+// addHost notes the folder of a server's token.
 func (b *bundling) addHost(field, name string) {
 	if !filepath.IsAbs(name) {
 		b.refuse(field, "%s is relative to the plan file: on a node it is an absolute path, such as %s", name, nodetoken.K3sFile)
 		return
 	}
-	folder := path.Clean(name)
-	if strings.Contains(path.Base(folder), "token") {
-		folder = path.Dir(folder)
+	folder, certain := nodetoken.Folder(name)
+	switch {
+	case folder == "/":
+		b.refuse(field, "%s: a pod cannot have / of its node: name a file in a folder, or the folder itself with a slash at its end", name)
+		return
+	case !certain:
+		b.say("%s: %s is taken for a file, so all of %s is mounted; where it is a folder, end it with a slash", field, name, folder)
 	}
 	if !slices.Contains(b.hosts, folder) {
 		b.hosts = append(b.hosts, folder)

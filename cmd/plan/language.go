@@ -55,11 +55,13 @@ func engineOutputs(outputs []steps.Output) (list []engine.Output) {
 // instance.
 type loaded struct {
 	*engine.Plan
+	lang    *language
 	kinds   map[string]steps.Kind
 	actions map[string][]steps.Action // by step id
 	baseDir string
 
 	allowExec bool // its values from outside may come from commands
+	offline   bool // it is looked at, and this machine is not the one that runs it
 }
 
 // request is a plan to be loaded.
@@ -89,7 +91,7 @@ func (a *app) load(r *request) (*loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loaded{kinds: lang.kinds, actions: map[string][]steps.Action{}, baseDir: r.src.Dir}
+	l := &loaded{lang: lang, kinds: lang.kinds, actions: map[string][]steps.Action{}, baseDir: r.src.Dir, offline: r.offline}
 	options := a.loadOptions(r)
 	options.Check = func(step *engine.Step, with map[string]any) []engine.Fault {
 		if _, known := l.kinds[step.Uses]; !known {

@@ -12,6 +12,9 @@ import (
 	"plan/internal/stores"
 )
 
+// olderIDs begin the names of the older tool's variables that name secrets of Bitwarden by their ids.
+const olderIDs = "BWS_SECRET_ID_"
+
 // overrides lists what the older tool's variables replace in a plan, but for what flags replace anyway.
 func (r *request) overrides(file map[string]any, getenv func(string) string) ([]engine.Override, error) {
 	older, err := (&olderTool{file: file, flags: r.single, getenv: getenv}).overrides()
@@ -124,7 +127,7 @@ func sourceValue(s *secrets.Source) map[string]any {
 // bitwarden says where the access token is, when the plan asks Bitwarden for anything.
 func (t *olderTool) bitwarden() {
 	base := []string{"spec", "secrets", "bitwarden"}
-	fromStore := slices.ContainsFunc(t.list, func(o engine.Override) bool { return strings.HasPrefix(o.Origin, "BWS_SECRET_ID_") })
+	fromStore := slices.ContainsFunc(t.list, func(o engine.Override) bool { return strings.HasPrefix(o.Origin, olderIDs) })
 	if t.at(base...) == nil && !fromStore && !t.keepsToken() {
 		return
 	}

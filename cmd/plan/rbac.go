@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/util/validation"
+
 	"plan/internal/rbac"
 	"plan/steps"
 )
@@ -33,6 +35,10 @@ func (c *RBACCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	subject := rbac.Subject{Name: cmp.Or(c.Name, s.Name), Namespace: s.namespace()}
+	if err := subject.Check(); err != nil {
+		return usage(err)
+	}
 	rights, err := s.rights(c.State == "cluster")
 	if err != nil {
 		return err
@@ -41,7 +47,7 @@ func (c *RBACCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	objects := rbac.Objects(rbac.Subject{Name: cmp.Or(c.Name, s.Name), Namespace: s.namespace()}, list, nil)
+	objects := rbac.Objects(subject, list, nil)
 	if c.Output == "json" {
 		return a.printList(objects)
 	}
@@ -49,12 +55,15 @@ func (c *RBACCmd) Run(a *app) error {
 }
 
 // grantable are rights without those who want them. One to a resource, or in a namespace, that is not known before a run could only be granted for
-// all of them, which is an error instead.
+// all of them, which is an error instead, as is one in a namespace that no cluster has.
 func grantable(rights []right) (list []steps.Permission, err error) {
 	who := map[string][]string{}
 	for _, r := range rights {
 		if r.unknown() {
 			who[r.Unknown] = merged(who[r.Unknown], r.For...)
+		}
+		if bad := validation.IsDNS1123Label(r.Namespace); r.Namespace != "" && len(bad) > 0 {
+			return nil, usage(fmt.Errorf("%s: namespace %q: %s", strings.Join(r.For, ", "), r.Namespace, bad[0]))
 		}
 		list = append(list, r.Permission)
 	}

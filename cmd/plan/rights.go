@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/util/validation"
-
 	"plan/engine"
 	"plan/internal/lock"
 	"plan/internal/runstore"
@@ -118,13 +116,13 @@ func (s *session) stepRights(set *rightSet, step *engine.Step) error {
 			switch {
 			case p.Resource == steps.UnknownResource:
 				what = "resource"
-			case what == "" && (p.Namespace != again[k].Namespace || p.Namespace != "" && validation.IsDNS1123Label(p.Namespace) != nil):
+			case what == "" && (p.Namespace != again[k].Namespace || standsIn(p.Namespace)):
 				what = "namespace"
 			}
 			if what != "" {
 				p.Namespace = ""
 			}
-			if p.Name != again[k].Name || strings.ContainsAny(p.Name, "({") { // UNKNOWN(…), or what stands as it is written
+			if p.Name != again[k].Name || standsIn(p.Name) {
 				p.Name = ""
 			}
 			set.add("step "+step.ID, p, s.kinds[step.Uses].Check, what)
@@ -132,6 +130,9 @@ func (s *session) stepRights(set *rightSet, step *engine.Step) error {
 	}
 	return nil
 }
+
+// standsIn tells UNKNOWN(…) and ${{ … }} from a name.
+func standsIn(name string) bool { return strings.ContainsAny(name, "({") }
 
 // permissions are those of an instance in a run of that id, with its fields as far as they are known before one; unknown is "namespace" where that
 // is what is not.

@@ -97,12 +97,12 @@ func (s *session) readSpecs() error {
 	return nil
 }
 
-// decodeStores reads the stores in use. A plan that names none has ./backups, but never in a pod, where it would be gone with the pod.
+// decodeStores reads the stores in use. A plan that names none has ./backups, but no run in a pod has, where it would be gone with the pod.
 func (s *session) decodeStores() error {
 	for _, p := range s.places() {
 		section, ok := s.Stores[p.Store].(map[string]any)
 		if !ok {
-			if os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
+			if !s.offline && os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
 				return usage(fmt.Errorf("step %s needs a store, and the plan has none: add spec.stores with a bucket, its endpoint and its credentials. In a pod there is no default", p.step.ID))
 			}
 			section = map[string]any{"dir": map[string]any{"path": "./backups"}}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -35,6 +36,17 @@ func Read(path string, hide func(string)) (t Token, file string, err error) {
 		return Token{}, file, fmt.Errorf("read node token %s: %w", file, err)
 	}
 	return t, file, nil
+}
+
+// Folder is what has to be mounted of a server for Read to find the token at path there, and here nobody can look what path is. A folder by its
+// name is mounted itself: a data directory, its folder server, or whatever ends with a slash. Anything else is taken for a file, and the folder above
+// it is mounted, in which a folder is found as well: only is there more than that in it, so certain is false where it may be one.
+func Folder(path string) (folder string, certain bool) {
+	name := filepath.Base(path)
+	if strings.HasSuffix(path, "/") || slices.Contains([]string{"k3s", "rke2", "server"}, name) {
+		return filepath.Clean(path), true
+	}
+	return filepath.Dir(path), name == "token" || name == "node-token"
 }
 
 // parseHidden parses what was read from anywhere, and has it masked before that.

@@ -196,6 +196,33 @@ func TestReadFindsTheToken(t *testing.T) {
 	}
 }
 
+// TestTheFolderOfAPathHasTheToken: whatever path is there, it is in the folder; and that has no more than is needed where the name says what path is.
+func TestTheFolderOfAPathHasTheToken(t *testing.T) {
+	for path, want := range map[string]struct {
+		folder  string
+		certain bool
+	}{
+		K3sFile:                                  {"/var/lib/rancher/k3s/server", true},
+		RKE2File:                                 {"/var/lib/rancher/rke2/server", true},
+		"/var/lib/rancher/k3s/server/node-token": {"/var/lib/rancher/k3s/server", true},
+		"/var/lib/rancher/k3s":                   {"/var/lib/rancher/k3s", true},
+		"/data/rke2":                             {"/data/rke2", true},
+		"/var/lib/rancher/k3s/server":            {"/var/lib/rancher/k3s/server", true},
+		"/var/lib/rancher/k3s/server/":           {"/var/lib/rancher/k3s/server", true},
+		"/etc/rancher/k3s/join-secret":           {"/etc/rancher/k3s", false},
+		"/etc/rancher/token.txt":                 {"/etc/rancher", false},
+		"/srv/tokens":                            {"/srv", false},
+		"/srv/tokens/":                           {"/srv/tokens", true},
+		"/srv/./x/../tokens//":                   {"/srv/tokens", true},
+		"/token":                                 {"/", true},
+		"/":                                      {"/", true},
+	} {
+		if folder, certain := Folder(path); folder != want.folder || certain != want.certain {
+			t.Errorf("%s: %s, %t", path, folder, certain)
+		}
+	}
+}
+
 func TestReadSaysWhatIsWrongWithTheFile(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, text string) string {

@@ -3,6 +3,8 @@ package rbac
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -10,12 +12,25 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"plan/steps"
 )
 
 // Subject is the ServiceAccount that gets the permissions.
 type Subject struct{ Name, Namespace string }
+
+// Check finds what no API server takes as the name or namespace of a ServiceAccount.
+func (s Subject) Check() error {
+	var problems []error
+	if bad := validation.IsDNS1123Subdomain(s.Name); len(bad) > 0 {
+		problems = append(problems, fmt.Errorf("name %q: %s", s.Name, bad[0]))
+	}
+	if bad := validation.IsDNS1123Label(s.Namespace); len(bad) > 0 {
+		problems = append(problems, fmt.Errorf("namespace %q: %s", s.Namespace, bad[0]))
+	}
+	return errors.Join(problems...)
+}
 
 // Objects are the ServiceAccount, a Role with its RoleBinding in every namespace in which something is asked for, and a ClusterRole with its
 // binding for what is asked for in all namespaces or of what has none. The same list in any order gives the same objects. Roles are named

@@ -3,6 +3,7 @@ package rbac
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -100,6 +101,17 @@ func granted(rules []rbacv1.PolicyRule, p steps.Permission) bool {
 		return slices.Contains(r.APIGroups, p.Group) && slices.Contains(r.Resources, p.Resource) && slices.Contains(r.Verbs, p.Verb) &&
 			(len(r.ResourceNames) == 0 || slices.Contains(r.ResourceNames, p.Name))
 	})
+}
+
+func TestASubjectIsOneThatAServerTakes(t *testing.T) {
+	for subject, wrong := range map[Subject]string{
+		{"nightly", "backup"}: "", {"plan.nightly", "b"}: "", {"Foo Bar", "backup"}: "name", {"a/b", "backup"}: "name", {"nightly", "A b"}: "namespace", {"nightly", "a.b"}: "namespace",
+		{"", "backup"}: "name", {"nightly", ""}: "namespace",
+	} {
+		if err := subject.Check(); (err == nil) != (wrong == "") || err != nil && !strings.HasPrefix(err.Error(), wrong+" ") {
+			t.Errorf("%+v: %v", subject, err)
+		}
+	}
 }
 
 func TestObjectsBindEveryNamespaceOnce(t *testing.T) {

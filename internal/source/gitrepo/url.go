@@ -157,6 +157,9 @@ func (u URL) String() string {
 // Host is the name or address of the server in lower case, without port.
 func (u URL) Host() string { return u.host }
 
+// SSH tells whether the server is reached by ssh, which takes known hosts and a key.
+func (u URL) SSH() bool { return u.scheme == "ssh" }
+
 // Name is what the repository is called: the last part of its path without .git, or the host's name where there is none.
 func (u URL) Name() string {
 	name := path.Base(strings.TrimSuffix(strings.TrimSuffix(u.remotePath(), ".git"), "/"))

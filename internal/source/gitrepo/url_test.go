@@ -46,6 +46,9 @@ func TestAnyHostIsAHost(t *testing.T) {
 			if u.String() != in {
 				t.Errorf("String() = %s", u)
 			}
+			if want := strings.HasSuffix(u.address(), ":22") || strings.HasPrefix(in, "ssh:"); u.SSH() != want {
+				t.Errorf("SSH() = %t", u.SSH())
+			}
 			if diff := cmp.Diff(want, parts{u.Host(), u.address(), u.remotePath(), u.Name()}); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}

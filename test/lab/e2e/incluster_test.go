@@ -229,7 +229,7 @@ func TestThePodOfAServerReadsItsToken(t *testing.T) {
 	folder := must(os.MkdirTemp("/var/tmp", "plan-server-")) // a pod has a /tmp of its own
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
 	p := r.program(t).without("KUBECONFIG")
-	plan := strings.ReplaceAll(tokenPlan("{kubernetes: {namespace: token, name: kept}}", "backup-node-token", "verify-node-token"), "path: server", "path: "+folder)
+	plan := strings.ReplaceAll(tokenPlan("{kubernetes: {namespace: token, name: kept}}", "backup-node-token", "verify-node-token"), "path: server", "path: "+filepath.Join(folder, "token"))
 	objects := r.bundle(t, p, "token", p.write(t, "plan.yaml", plan))
 	server := []byte(`{"metadata":{"labels":{"node-role.kubernetes.io/control-plane":"true"}}}`)
 	if _, err := r.kube.CoreV1().Nodes().Patch(t.Context(), lab.NodeName, types.MergePatchType, server, metav1.PatchOptions{}); err != nil {
