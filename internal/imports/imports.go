@@ -24,6 +24,7 @@ var Rules = []Rule{
 	{"steps", []string{"schema", "internal/*"}, "the contract knows no engine and no kind"},
 	{"internal/report", []string{"engine", "steps", "schema", "internal/*"}, "printers consume the engine's events and the kinds' changes"},
 	{"internal/runstore", []string{"engine", "schema", "internal/*"}, "where runs are kept is told in the engine's records"},
+	{"internal/backup/job", []string{"steps", "schema", "internal/*"}, "the backup that several kinds make is written against the contract of kinds"},
 	{"internal/checks/*", []string{"steps", "schema", "internal/*"}, "checks that several kinds are made of are written against the contract of kinds"},
 	{"internal/rbac", []string{"steps"}, "what grants permissions is written against the contract of kinds"},
 	{"internal/*", []string{"internal/*", "schema"}, "libraries know neither engine nor steps"},

@@ -91,20 +91,7 @@ func (a *Action) Plan(ctx context.Context, env *steps.Env) ([]steps.Change, erro
 	if err != nil {
 		return nil, err
 	}
-	preview, err := j.Preview(ctx)
-	if preview.Held != "" {
-		env.Log("%s", preview.Held)
-	}
-	var changes []steps.Change
-	if preview.Key != "" {
-		changes = append(changes, steps.Change{
-			Op: steps.Create, Target: j.Place(preview.Key), Detail: "backup of " + english.Plural(int(preview.Count), "PV", ""), After: preview.Planned(),
-		})
-	}
-	for _, c := range preview.Remove {
-		changes = append(changes, steps.Change{Op: steps.Delete, Target: j.Place(c.Key), Detail: "of " + c.Time.Format("2006-01-02 15:04:05Z")})
-	}
-	return changes, err
+	return j.Changes(ctx, "PV")
 }
 
 // Run makes the backup.

@@ -9,11 +9,14 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
+
 	"plan/internal/backup"
 	"plan/internal/kube"
 	"plan/internal/objectstore"
 	"plan/internal/retention"
 	"plan/internal/spool"
+	"plan/steps"
 )
 
 // Job is one backup to be made. Two jobs with equal Run, Started, Hash and cluster are the same backup.
@@ -70,6 +73,23 @@ type Report struct {
 	backup.Stored
 	Pruned []string // keys, oldest first
 	Held   string
+}
+
+// Changes names the key that would be written and the backups that would be deleted. what is one of what is in the backup: "node".
+func (j Job) Changes(ctx context.Context, what string) (changes []steps.Change, err error) {
+	preview, err := j.Preview(ctx)
+	if preview.Held != "" {
+		j.Log("%s", preview.Held)
+	}
+	if preview.Key != "" {
+		changes = append(changes, steps.Change{
+			Op: steps.Create, Target: j.Place(preview.Key), Detail: "backup of " + english.Plural(int(preview.Count), what, ""), After: preview.Planned(),
+		})
+	}
+	for _, c := range preview.Remove {
+		changes = append(changes, steps.Change{Op: steps.Delete, Target: j.Place(c.Key), Detail: "of " + c.Time.Format("2006-01-02 15:04:05Z")})
+	}
+	return changes, err
 }
 
 // Preview reads and writes nothing. The backup that would be written counts for the rules as if it were there. After an error the backup is
@@ -230,10 +250,8 @@ func (r Report) Tail() string {
 	if r.Adopted {
 		s += ", stored by an earlier attempt"
 	}
-	if n := len(r.Pruned); n == 1 {
-		s += ", 1 old backup deleted"
-	} else if n > 1 {
-		s += fmt.Sprintf(", %d old backups deleted", n)
+	if n := len(r.Pruned); n > 0 {
+		s += ", " + english.Plural(n, "old backup", "") + " deleted"
 	}
 	if r.Held != "" {
 		s += "; " + r.Held
