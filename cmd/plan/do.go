@@ -17,9 +17,9 @@ import (
 // truth, and what leaves the process is masked where it leaves.
 func (s *session) do(run string, started time.Time) engine.Do {
 	return func(ctx context.Context, call *engine.Call) (engine.Result, error) {
-		action, faults := s.decode(call.Step.Uses, call.With)
-		if len(faults) > 0 {
-			return engine.Result{}, invalid{errors.New(s.app.masker.Mask(faults[0].Message))}
+		action, err := s.decode(call.Step.Uses, call.With)
+		if err != nil {
+			return engine.Result{}, invalid{errors.New(s.app.masker.Mask(err.Error()))}
 		}
 		result, err := action.Run(ctx, s.env(run, started, call))
 		return s.masked(result, err)

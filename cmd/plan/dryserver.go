@@ -76,14 +76,10 @@ func (d *renderer) mayCreate(ctx context.Context, list []rendered) error {
 	for _, one := range list {
 		for _, object := range one.objects {
 			r, _ := object.at(d.namespace())
-			set.add("step "+one.step.ID, steps.Permission{Verb: "create", Group: r.Group, Resource: r.Resource, Namespace: r.Namespace}, false, "")
+			set.add("step "+one.step.ID, right{Permission: steps.Permission{Verb: "create", Group: r.Group, Resource: r.Resource, Namespace: r.Namespace}})
 		}
 	}
-	var answers []answer
-	err := bounded(ctx, openTimeout, func(ctx context.Context) (err error) {
-		answers, err = ask(ctx, d.kube, set.list)
-		return err
-	})
+	answers, err := ask(ctx, d.kube, set.list)
 	if unanswerable(err) {
 		return nil // the objects themselves are the next question
 	}

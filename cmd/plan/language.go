@@ -97,7 +97,8 @@ func (a *app) load(r *request) (*loaded, error) {
 		if _, known := l.kinds[step.Uses]; !known {
 			return nil // the schema has said so
 		}
-		action, faults := l.decode(step.Uses, with)
+		action, err := l.decode(step.Uses, with)
+		faults := faultsOf(err)
 		l.actions[step.ID] = append(l.actions[step.ID], action)
 		return append(faults, l.once(step, with)...)
 	}
@@ -176,12 +177,12 @@ func (r *request) variables(environ []string) map[string]string {
 }
 
 // decode makes the action of a step.
-func (l *loaded) decode(kind string, with map[string]any) (steps.Action, []engine.Fault) {
+func (l *loaded) decode(kind string, with map[string]any) (steps.Action, error) {
 	action := l.kinds[kind].New()
 	if err := steps.Decode(with, action); err != nil {
-		return action, faultsOf(err)
+		return action, err
 	}
-	return action, faultsOf(action.Validate())
+	return action, action.Validate()
 }
 
 // faultsOf are the problems that were joined into one error, each at the field that it begins with: "with.keep.last: …".

@@ -148,9 +148,9 @@ func (s *session) preview(ctx context.Context, step *engine.Step) ([]steps.Chang
 	if err != nil {
 		return nil, err
 	}
-	action, faults := s.decode(step.Uses, inputs.With)
-	if len(faults) > 0 {
-		return nil, usage(errors.New(faults[0].Message))
+	action, err := s.decode(step.Uses, inputs.With)
+	if err != nil {
+		return nil, usage(err)
 	}
 	call := &engine.Call{Step: step, Attempt: 1, With: inputs.With, Progress: func(engine.Progress) {},
 		Log: func(format string, args ...any) { fmt.Fprintf(s.app.err, "  "+format+"\n", args...) }}

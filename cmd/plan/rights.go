@@ -39,8 +39,8 @@ type rightKey struct {
 }
 
 // add takes a right in. One that somebody cannot do without is not optional, nor only for checks, whoever else wants it.
-func (r *rightSet) add(who string, p steps.Permission, check bool, unknown string) {
-	key := rightKey{p, unknown}
+func (r *rightSet) add(who string, one right) {
+	key := rightKey{one.Permission, one.Unknown}
 	key.Optional, key.Version = false, ""
 	i, known := r.at[key]
 	if !known {
@@ -48,12 +48,12 @@ func (r *rightSet) add(who string, p steps.Permission, check bool, unknown strin
 			r.at = map[rightKey]int{}
 		}
 		i, r.at[key] = len(r.list), len(r.list)
-		r.list = append(r.list, right{Permission: p, Check: check, Unknown: unknown})
+		r.list = append(r.list, one)
 	}
-	r.list[i].Optional = r.list[i].Optional && p.Optional
-	r.list[i].Check = r.list[i].Check && check
-	if p.Version != "" && !slices.Contains(r.list[i].Versions, p.Version) {
-		r.list[i].Versions = append(r.list[i].Versions, p.Version)
+	r.list[i].Optional = r.list[i].Optional && one.Optional
+	r.list[i].Check = r.list[i].Check && one.Check
+	if one.Version != "" && !slices.Contains(r.list[i].Versions, one.Version) {
+		r.list[i].Versions = append(r.list[i].Versions, one.Version)
 	}
 	if !slices.Contains(r.list[i].For, who) {
 		r.list[i].For = append(r.list[i].For, who)
@@ -75,13 +75,13 @@ func (s *session) rights(inCluster bool) ([]right, error) {
 	for _, w := range s.resolver.Wanted() {
 		for _, field := range w.Fields {
 			if w.Kubernetes != (secrets.Kubernetes{}) {
-				set.add(field, steps.Permission{Verb: "get", Resource: "secrets", Namespace: cmp.Or(w.Kubernetes.Namespace, s.namespace()), Name: w.Kubernetes.Name}, false, "")
+				set.add(field, right{Permission: steps.Permission{Verb: "get", Resource: "secrets", Namespace: cmp.Or(w.Kubernetes.Namespace, s.namespace()), Name: w.Kubernetes.Name}})
 			}
 		}
 	}
 	if inCluster {
 		for _, verb := range (&runstore.ClusterStore{}).Verbs() {
-			set.add("the record of the run", steps.Permission{Verb: verb, Resource: "configmaps", Namespace: s.namespace()}, false, "")
+			set.add("the record of the run", right{Permission: steps.Permission{Verb: verb, Resource: "configmaps", Namespace: s.namespace()}})
 		}
 	}
 	if len(set.list) == 0 && s.cluster.ExpectUID == "" {
@@ -89,13 +89,13 @@ func (s *session) rights(inCluster bool) ([]right, error) {
 	}
 	if c := s.Concurrency; c != nil {
 		for _, r := range lock.LeaseRights(cmp.Or(c.Namespace, s.namespace(), "default"), c.Group) {
-			set.add("the lock", steps.Permission{Verb: r.Verb, Group: r.Group, Resource: r.Resource, Namespace: r.Namespace, Name: r.Name}, false, "")
+			set.add("the lock", right{Permission: steps.Permission{Verb: r.Verb, Group: r.Group, Resource: r.Resource, Namespace: r.Namespace, Name: r.Name}})
 		}
 		if inCluster { // whether the pod is gone that had the lock before this one; without it the Lease has to run out
-			set.add("the lock", steps.Permission{Verb: "get", Resource: "pods", Namespace: s.namespace(), Optional: true}, false, "")
+			set.add("the lock", right{Permission: steps.Permission{Verb: "get", Resource: "pods", Namespace: s.namespace(), Optional: true}})
 		}
 	}
-	set.add("to know the cluster", steps.Permission{Verb: "get", Resource: "namespaces", Name: "kube-system"}, false, "")
+	set.add("to know the cluster", right{Permission: steps.Permission{Verb: "get", Resource: "namespaces", Name: "kube-system"}})
 	return set.list, nil
 }
 
@@ -125,7 +125,7 @@ func (s *session) stepRights(set *rightSet, step *engine.Step) error {
 			if p.Name != again[k].Name || standsIn(p.Name) {
 				p.Name = ""
 			}
-			set.add("step "+step.ID, p, s.kinds[step.Uses].Check, what)
+			set.add("step "+step.ID, right{Permission: p, Check: s.kinds[step.Uses].Check, Unknown: what})
 		}
 	}
 	return nil

@@ -52,17 +52,21 @@ type rightGroup struct {
 	err     error
 }
 
-// ask has the API server say of each right whether this client has it. The error is that of a question that was not answered.
+// ask has the API server say of each right whether this client has it, of all of them within openTimeout. The error is that of a question that was
+// not answered.
 func ask(ctx context.Context, client *kube.Client, rights []right) (answers []answer, err error) {
 	groups := groupRights(rights)
-	askGroups(ctx, client, groups)
-	for _, g := range groups {
-		if g.err != nil {
-			return nil, g.err
+	err = bounded(ctx, openTimeout, func(ctx context.Context) error {
+		askGroups(ctx, client, groups)
+		for _, g := range groups {
+			if g.err != nil {
+				return g.err
+			}
+			answers = append(answers, g.answers...)
 		}
-		answers = append(answers, g.answers...)
-	}
-	return answers, nil
+		return nil
+	})
+	return answers, err
 }
 
 func groupRights(rights []right) (groups []*rightGroup) {
@@ -160,12 +164,7 @@ func (e *execution) checkRights(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rights = slices.DeleteFunc(rights, right.unknown)
-	var answers []answer
-	err = bounded(ctx, openTimeout, func(ctx context.Context) (err error) {
-		answers, err = ask(ctx, e.kube, rights)
-		return err
-	})
+	answers, err := ask(ctx, e.kube, slices.DeleteFunc(rights, right.unknown))
 	switch {
 	case unanswerable(err):
 		fmt.Fprintf(e.app.err, "plan: which rights there are cannot be asked, so a missing one shows at its step: %s\n", printable.String(err.Error()))
